@@ -1,0 +1,1 @@
+"""What words mean: namespaces, identifiers, terms and their hierarchy, crosswalks, the error taxonomy."""

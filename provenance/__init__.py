@@ -1,0 +1,1 @@
+"""What happened: the PROV data model, the ledger, lineage, PROV formats, the verifier."""

@@ -1,0 +1,1 @@
+"""What users import: the Python client and the command line."""
