@@ -1,0 +1,1 @@
+"""The ledger: entries, their Merkle tree (RFC 9162), signed checkpoints and proofs."""
