@@ -55,7 +55,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Put:
-    """Write a record: version 1 if it is new, else the next version. Edges and aliases replace the earlier ones.
+    """Write a record: version 1 if new, else the next version; edges and aliases replace the earlier ones.
 
     A document's ``files`` (a list of ``{id, path, sha256, size, ...}``) makes each file a node of its own that
     ``get`` and lineage know: type ``File``, with an edge ``dcterms:isPartOf`` to this record.
