@@ -146,9 +146,7 @@ class Repository(ABC):
         """Return the files (records of type ``File``) with this content, in every dataset."""
 
     @abstractmethod
-    def lineage(
-        self, id: str, *, direction: str, depth: int | None = None, limit: int | None = None
-    ) -> Lineage:
+    def lineage(self, id: str, *, direction: str, depth: int | None = None, limit: int | None = None) -> Lineage:
         """Return what ``id`` rests on (``up``) or what rests on it (``down``), along lineage edges.
 
         Raises:

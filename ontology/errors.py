@@ -69,9 +69,7 @@ class UnauthenticatedError(SillageError):
 
     code = "unauthenticated"
     title = "Who is asking is not known"
-    advice = (
-        "Send a token: `--token` or SILLAGE_TOKEN on the command line, `Authorization: Bearer` over HTTP."
-    )
+    advice = "Send a token: `--token` or SILLAGE_TOKEN on the command line, `Authorization: Bearer` over HTTP."
 
 
 class NotPermittedError(SillageError):

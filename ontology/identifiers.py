@@ -71,7 +71,5 @@ def normalise_doi(text: str) -> str:
     """
     found = _DOI.fullmatch(text.strip())
     if found is None:
-        raise InvalidRequestError(
-            f"{text!r} is not a DOI", field="doi", next_step="Give it as 10.prefix/suffix."
-        )
+        raise InvalidRequestError(f"{text!r} is not a DOI", field="doi", next_step="Give it as 10.prefix/suffix.")
     return found.group(1).lower()
