@@ -6,6 +6,7 @@ from a git-annex clone whose content is elsewhere.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,3 +58,10 @@ class Tree(ABC):
             except SillageError:
                 continue
         return found
+
+    def checksums(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the SHA-256 in hex of the contents of those of ``paths`` that can be read.
+
+        Backends that hold large files override it, so that nothing is read whole into memory.
+        """
+        return {path: hashlib.sha256(content).hexdigest() for path, content in self.read_many(paths).items()}

@@ -1,0 +1,203 @@
+"""A plain folder as a tree: walked once, links never followed out, git-annex pointers recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from typing_extensions import override
+
+from catalog.tree import Tree, TreeFile
+from ontology.errors import InvalidRequestError, NotFoundError
+
+LEFT_OUT = frozenset({".git", ".datalad", ".gitattributes"})
+_ANNEX_TARGET = re.compile(r"(?:^|/)annex/objects/(?:.*/)?([^/]+)$")
+_KEY_SIZE = re.compile(r"-s(\d+)")
+_KEY_SHA256 = re.compile(r"SHA256E?-.*?--([0-9a-f]{64})(?:\.|$)")
+_POINTER = b"/annex/objects/"
+_POINTER_BYTES = 512
+_CHUNK = 1024 * 1024
+_Note = Callable[[bytes], None]
+
+
+def annex_key_facts(key: str) -> tuple[int | None, str | None]:
+    """Return size and SHA-256 that a git-annex key states, each None where it does not."""
+    size = _KEY_SIZE.search(key.partition("--")[0])
+    digest = _KEY_SHA256.match(key)
+    return (int(size[1]) if size else None, digest[1] if digest else None)
+
+
+class FolderTree(Tree):
+    """A folder on disk.
+
+    Regular files are read; a link to one inside the folder reads as that file; any other link, and anything
+    that is no file (a socket, a device, a folder that may not be opened), is listed as a ``link`` and left
+    alone. Folders behind links are not walked, so a loop does no harm.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InvalidRequestError: ``path`` is not a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            what = "is not a folder" if path.exists() else "does not exist"
+            raise InvalidRequestError(
+                f"{path} {what}", field="path", next_step="Give the folder that holds dataset_description.json."
+            )
+        self._root = os.path.realpath(path)
+        self._unlocked_annex = os.path.isdir(os.path.join(self._root, ".git", "annex"))
+        self._listed: dict[str, TreeFile] | None = None
+        self._stamp = ""
+
+    @override
+    def files(self) -> Sequence[TreeFile]:
+        return list(self._index().values())
+
+    @override
+    def read(self, path: str, *, limit: int = 64 * 1024 * 1024) -> bytes:
+        descriptor = self._open(path)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size > limit:
+                raise InvalidRequestError(f"{path} has {size} bytes; at most {limit} are read", field="path")
+            content = os.read(descriptor, size + 1)
+            while len(content) < size:
+                more = os.read(descriptor, size - len(content))
+                if not more:
+                    break
+                content += more
+        except OSError as error:
+            raise NotFoundError(f"{path} cannot be read: {error.strerror}", field="path") from error
+        finally:
+            os.close(descriptor)
+        return content
+
+    @override
+    def checksums(self, paths: Iterable[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in paths:
+            try:
+                found[path] = self._checksum(path)
+            except (NotFoundError, InvalidRequestError, OSError):
+                continue
+        return found
+
+    def stamp(self) -> str:
+        """Return a digest of names, sizes, inodes and times: equal stamps mean an untouched folder.
+
+        Change time is part of it, so that content rewritten under an old modification time is noticed.
+        """
+        self._index()
+        return self._stamp
+
+    def _checksum(self, path: str) -> str:
+        descriptor = self._open(path)
+        digest = hashlib.sha256()
+        try:
+            while chunk := os.read(descriptor, _CHUNK):
+                digest.update(chunk)
+        finally:
+            os.close(descriptor)
+        return digest.hexdigest()
+
+    def _open(self, path: str) -> int:
+        entry = self._index().get(path)
+        if entry is None:
+            raise NotFoundError(f"no file {path} in the folder", field="path")
+        if entry.link:
+            raise InvalidRequestError(f"{path} is a link that is not followed", field="path")
+        if not entry.present:
+            raise NotFoundError(f"the content of {path} is not here", field="path")
+        full = os.path.join(self._root, path)
+        if not self._inside(full):
+            raise InvalidRequestError(f"{path} has become a link that leaves the folder", field="path")
+        try:
+            return os.open(full, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise NotFoundError(f"{path} cannot be read: {error.strerror}", field="path") from error
+
+    def _inside(self, full: str) -> bool:
+        return os.path.realpath(full).startswith(self._root + os.sep)
+
+    def _index(self) -> dict[str, TreeFile]:
+        if self._listed is None:
+            digest = hashlib.blake2b(digest_size=32)
+            found: list[TreeFile] = []
+            for relative, entry in self._walk():
+                found.append(self._file(relative, entry, digest.update))
+            found.sort(key=lambda file: file.path)
+            self._listed = {file.path: file for file in found}
+            self._stamp = digest.hexdigest()
+        return self._listed
+
+    def _walk(self) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+        """Yield every entry that is no folder; a folder that cannot be opened comes with None."""
+        pending = [""]
+        while pending:
+            below = pending.pop()
+            try:
+                with os.scandir(self._root + "/" + below) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                yield below.rstrip("/"), None
+                continue
+            for entry in listed:
+                if entry.name in LEFT_OUT:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{below}{entry.name}/")
+                else:
+                    yield below + entry.name, entry
+
+    def _file(self, relative: str, entry: os.DirEntry[str] | None, note: _Note) -> TreeFile:
+        if entry is None:
+            return TreeFile(relative, None, present=False, link=True)
+        status = entry.stat(follow_symlinks=False)
+        note(
+            b"%s\0%d %d %d %d\n"
+            % (os.fsencode(relative), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        )
+        if stat.S_ISREG(status.st_mode):
+            if self._unlocked_annex and status.st_size <= _POINTER_BYTES:
+                return self._unlocked(relative, entry.path, status.st_size)
+            return TreeFile(relative, status.st_size)
+        if stat.S_ISLNK(status.st_mode):
+            return self._linked(relative, entry.path)
+        return TreeFile(relative, None, present=False, link=True)
+
+    def _linked(self, relative: str, full: str) -> TreeFile:
+        target = os.readlink(full)
+        annexed = _ANNEX_TARGET.search(target)
+        inside = self._inside(full)
+        try:
+            status = os.stat(full) if inside else None
+        except OSError:
+            status = None
+        regular = status is not None and stat.S_ISREG(status.st_mode)
+        if annexed:
+            size, digest = annex_key_facts(annexed[1])
+            return TreeFile(relative, status.st_size if status and regular else size, digest, present=regular)
+        if status is not None and regular:
+            return TreeFile(relative, status.st_size)
+        return TreeFile(relative, None, present=False, link=True)
+
+    @staticmethod
+    def _unlocked(relative: str, full: str, size: int) -> TreeFile:
+        """Recognise the pointer that stands for an unlocked annexed file whose content is elsewhere."""
+        try:
+            with open(full, "rb") as stream:
+                content = stream.read(_POINTER_BYTES)
+        except OSError:
+            return TreeFile(relative, size, present=False)
+        if not content.startswith(_POINTER):
+            return TreeFile(relative, size)
+        key = os.fsdecode(content.split(b"\n", 1)[0].rsplit(b"/", 1)[-1])
+        size_of_key, digest = annex_key_facts(key)
+        return TreeFile(relative, size_of_key, digest, present=False)
