@@ -117,7 +117,8 @@ def _read(name: str) -> Volume:
 def _halve(volume: Volume) -> Volume:
     x, y, z = (n // 2 for n in volume.shape)
     blocks = volume[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
-    return blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    halved: Volume = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    return halved
 
 
 def _lateral_ventricles(fluid: Volume, origin: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -143,7 +144,8 @@ def smooth_field(dice: np.random.Generator, shape: tuple[int, ...], knots: int, 
     """Return ``parts`` random smooth volumes of about unit variance, stacked first."""
     control = dice.standard_normal((parts, knots, knots, knots), dtype=np.float32) * np.float32(1.75)
     x, y, z = (hats(size, knots) for size in shape)
-    return np.einsum("pabc,ia,jb,kc->pijk", control, x, y, z, optimize=True).astype(np.float32)
+    field: Volume = np.einsum("pabc,ia,jb,kc->pijk", control, x, y, z, optimize=True).astype(np.float32)
+    return field
 
 
 def grow_head(dice: np.random.Generator, lesion: Map | None, *, voxel_mm: float, atrophy: float) -> Anatomy:

@@ -131,9 +131,9 @@ class Roster:
 
 def draw_people(roster: Roster, count: int, *, seed: int) -> list[Person]:
     """Draw the participants of one site; the same arguments give the same people."""
-    return [
-        _draw(roster, number, random.Random(f"{seed}/{roster.first_label}/{number}")) for number in range(count)
-    ]  # noqa: S311
+    label = roster.first_label
+    dice = (random.Random(f"{seed}/{label}/{number}") for number in range(count))  # noqa: S311
+    return [_draw(roster, number, one) for number, one in enumerate(dice)]
 
 
 def _draw(roster: Roster, number: int, dice: random.Random) -> Person:

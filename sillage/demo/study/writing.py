@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Progress = Callable[[int, int], None]
+_Job = tuple[Path, Site, Person]
 
 _NOTICE = """\
 # {title}
 
 Synthetic: nobody was scanned. People were drawn from a random generator; their images are random deformations
-of the MNI ICBM 152 nonlinear 2009a symmetric template, with simulated scanners and simulated lesions. Some cells of the
-tables are dirty on purpose, as in a real clinic.
+of the MNI ICBM 152 nonlinear 2009a symmetric template, with simulated scanners and simulated lesions. Some cells
+of the tables are dirty on purpose, as in a real clinic.
 
 The template from which the images derive: Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre,
 Montreal Neurological Institute, McGill University. Permission to use, copy, modify, and distribute this software
@@ -70,32 +71,30 @@ def make_study(
         )
     if not 1 <= voxel_mm <= 8:
         raise InvalidRequestError(f"Voxels of {voxel_mm} mm are not between 1 and 8 mm.", field="voxel_mm")
-    folders = [target / site.folder for site in SITES]
-    for folder in folders:
-        if folder.exists() and any(folder.iterdir()):
-            raise ConflictError(
-                f"The folder {folder} is not empty.", next_step="Choose another folder, or remove it."
-            )
-    crowd = [
-        (site, draw_people(site.roster, count, seed=seed)) for site, count in zip(SITES, participants, strict=True)
-    ]
-    for folder, (site, people) in zip(folders, crowd, strict=True):
+    folders = [_free(target / site.folder) for site in SITES]
+    jobs: list[_Job] = []
+    for folder, site, count in zip(folders, SITES, participants, strict=True):
+        people = draw_people(site.roster, count, seed=seed)
         _write_tables(folder, site, people)
-    jobs = [
-        (folder, site, person) for folder, (site, people) in zip(folders, crowd, strict=True) for person in people
-    ]
+        jobs += ((folder, site, person) for person in people)
     _write_people(jobs, seed=seed, voxel_mm=voxel_mm, progress=progress)
     return folders
 
 
-def _write_people(
-    jobs: list[tuple[Path, Site, Person]], *, seed: int, voxel_mm: float, progress: Progress | None
-) -> None:
+def _free(folder: Path) -> Path:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConflictError(
+            f"{folder} exists and is not an empty folder.", next_step="Choose another folder, or remove it."
+        )
+    return folder
+
+
+def _write_people(jobs: list[_Job], *, seed: int, voxel_mm: float, progress: Progress | None) -> None:
     from sillage.demo.study.anatomy import load_template
 
     load_template()  # before the threads, so that they share it
 
-    def write(job: tuple[Path, Site, Person]) -> None:
+    def write(job: _Job) -> None:
         _write_person(*job, seed=seed, voxel_mm=voxel_mm)
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
