@@ -45,7 +45,8 @@ def compile_schema() -> dict[str, Any]:
         "datatypes": sorted(d["value"] for d in objects["datatypes"].values() if d["value"] != "phenotype"),
         "images": _images(rules["files"]["raw"]),
         "formats": _formats(rules["files"]),
-        "opaque": sorted(n for n, d in rules["directories"]["raw"].items() if d.get("opaque")) + ["rawbids"],
+        "beside": _beside(rules["files"]["raw"]),
+        "opaque": [*sorted(n for n, d in rules["directories"]["raw"].items() if d.get("opaque")), "rawbids"],
         "metadata": _metadata_types(objects["metadata"]),
     }
 
@@ -55,7 +56,7 @@ def _images(raw: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     found: dict[str, dict[str, set[str]]] = {}
     for file, group in raw.items():
         for rule_name, rule in group.items():
-            if file in _BESIDE_FILES or (file, rule_name) in _BESIDE:
+            if _is_beside(file, rule_name):
                 continue
             for datatype in rule["datatypes"]:
                 for suffix in rule["suffixes"]:
@@ -63,14 +64,29 @@ def _images(raw: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     return {d: {s: sorted(found[d][s]) for s in sorted(found[d])} for d in sorted(found)}
 
 
-def _formats(files: dict[str, Any]) -> list[str]:
-    """Return the extensions that are images under any suffix, derived ones included.
+def _is_beside(file: str, rule_name: str) -> bool:
+    return file in _BESIDE_FILES or (file, rule_name) in _BESIDE
 
-    Tables are left out: a ``.tsv`` is a recording only under the suffixes that say so.
+
+def _beside(raw: dict[str, Any]) -> dict[str, list[str]]:
+    """Return suffix to datatypes of files that accompany recordings under a suffix of their own."""
+    found: dict[str, set[str]] = {}
+    for file, group in raw.items():
+        for rule_name, rule in group.items():
+            if _is_beside(file, rule_name):
+                for suffix in rule["suffixes"]:
+                    found.setdefault(suffix, set()).update(rule["datatypes"])
+    return {suffix: sorted(found[suffix]) for suffix in sorted(found) if suffix != "meg"}
+
+
+def _formats(files: dict[str, Any]) -> list[str]:
+    """Return the extensions that are images whatever the suffix: those of derived images and of slides.
+
+    The others need their suffix: a ``.tsv`` may be a recording or a table beside one, a ``.png`` a photo.
     """
     raw = {e for suffixes in _images(files["raw"]).values() for found in suffixes.values() for e in found}
     derived = {e for rule in files["deriv"]["imaging"].values() for e in rule["extensions"]}
-    return sorted((raw | derived) - _SIDE - {".tsv", ".txt", "/"})
+    return sorted({e for e in raw if e.startswith(".ome.")} | derived - _SIDE - {".tsv"})
 
 
 def _metadata_types(metadata: dict[str, Any]) -> dict[str, list[str]]:

@@ -31,8 +31,8 @@ class BidsSchema:
         indexes: Keys whose values are numbers.
         datatypes: Folder names (``anat``, ``func``, ...).
         images: Datatype to suffix to extensions of images and recordings; a folder's ends in ``/``.
-        extensions: Extensions of image formats, whatever the suffix.
-        folders: The extensions among them that folders have, without the final ``/``.
+        extensions: Those of image formats under any suffix.
+        beside: Suffix of tables and pictures that accompany recordings to the datatypes where they do.
         opaque: Top-level folders that BIDS says nothing about.
         metadata: Field of a sidecar to the Python types that its value may have.
     """
@@ -43,7 +43,7 @@ class BidsSchema:
     datatypes: frozenset[str]
     images: Mapping[str, Mapping[str, frozenset[str]]]
     extensions: frozenset[str]
-    folders: frozenset[str]
+    beside: Mapping[str, frozenset[str]]
     opaque: frozenset[str]
     metadata: Mapping[str, tuple[type, ...]]
 
@@ -60,7 +60,6 @@ def load_schema() -> BidsSchema:
         datatype: {suffix: frozenset(extensions) for suffix, extensions in suffixes.items()}
         for datatype, suffixes in compiled["images"].items()
     }
-    formats = frozenset(e for suffixes in images.values() for extensions in suffixes.values() for e in extensions)
     return BidsSchema(
         bids_version=compiled["bids_version"],
         entities={key: entity["name"] for key, entity in compiled["entities"].items()},
@@ -68,7 +67,7 @@ def load_schema() -> BidsSchema:
         datatypes=frozenset(compiled["datatypes"]),
         images=images,
         extensions=frozenset(compiled["formats"]),
-        folders=frozenset(e[:-1] for e in formats if e.endswith("/")),
+        beside={suffix: frozenset(datatypes) for suffix, datatypes in compiled["beside"].items()},
         opaque=frozenset(compiled["opaque"]),
         metadata={
             name: tuple(python for kind in kinds for python in _JSON_TYPES[kind])
