@@ -1,0 +1,118 @@
+"""Who may do what: roles, permissions, and the principal that a request comes from.
+
+A grant gives an agent a role on one dataset or on the whole catalogue. What one may not read does not
+exist (404); what one may read but not do is refused (403).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from catalog.model import Record
+from ontology.errors import NotFoundError, NotPermittedError
+
+
+class Permission(StrEnum):
+    """What an operation needs."""
+
+    READ = "metadata.read"
+    READ_DATA = "data.read"
+    WRITE = "dataset.write"
+    WITHDRAW = "dataset.withdraw"
+    FREEZE = "cohort.freeze"
+    PUBLISH = "identifier.publish"
+    LOAD_TERMS = "terms.load"
+    REGISTER_PIPELINE = "pipeline.register"
+    RUN = "task.run"
+    AUDIT = "audit.read"
+    MANAGE_ACCESS = "access.manage"
+    MAINTAIN = "catalog.maintain"
+
+
+class Role(StrEnum):
+    """A named set of permissions; see ``docs/reference/access.md``."""
+
+    READER = "reader"
+    CONTRIBUTOR = "contributor"
+    STEWARD = "steward"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+_READER = frozenset({Permission.READ, Permission.FREEZE})
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.READER: _READER,
+    Role.CONTRIBUTOR: _READER | {Permission.WRITE, Permission.READ_DATA},
+    Role.STEWARD: _READER
+    | {Permission.WRITE, Permission.READ_DATA, Permission.WITHDRAW, Permission.PUBLISH, Permission.LOAD_TERMS},
+    Role.OPERATOR: _READER | {Permission.READ_DATA, Permission.REGISTER_PIPELINE, Permission.RUN},
+    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
+    Role.ADMINISTRATOR: frozenset(Permission),
+}
+
+EVERYWHERE = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """The authenticated caller and what it may do.
+
+    Attributes:
+        agent: IRI of the Agent record.
+        label: Name shown on the page.
+        grants: Dataset IRI or ``*`` to the permissions held there.
+        public: IRIs of datasets whose metadata anybody may read.
+        derived: Derivative dataset to the raw datasets that it comes from: who may read all of these may read it.
+    """
+
+    agent: str
+    label: str
+    grants: Mapping[str, frozenset[Permission]] = field(default_factory=dict)
+    public: frozenset[str] = frozenset()
+    derived: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def everywhere(self, permission: Permission) -> bool:
+        """Tell whether the permission is held on the whole catalogue."""
+        return permission in self.grants.get(EVERYWHERE, frozenset())
+
+    def datasets(self, permission: Permission) -> frozenset[str] | None:
+        """Return the datasets on which the permission is held; None for all."""
+        if self.everywhere(permission):
+            return None
+        held = {iri for iri, permissions in self.grants.items() if permission in permissions}
+        if permission is Permission.READ:
+            held |= self.public
+        held |= {iri for iri, sources in self.derived.items() if sources and sources <= held}
+        return frozenset(held)
+
+    def may(self, permission: Permission, record: Record) -> bool:
+        """Tell whether the permission is held on every dataset that governs ``record``."""
+        allowed = self.datasets(permission)
+        return allowed is None or governing(record) <= allowed
+
+    def require(self, permission: Permission, record: Record | None = None) -> None:
+        """Raise unless the permission is held: on the record, or anywhere when no record is given.
+
+        Raises:
+            NotFoundError: The principal may not even read the record.
+            NotPermittedError: It may read the record but not do this.
+        """
+        if record is None:
+            if not any(permission in held for held in self.grants.values()):
+                raise NotPermittedError(f"{permission} is not among what you may do")
+            return
+        if not self.may(Permission.READ, record):
+            raise NotFoundError(f"no record {record.id}", field="id")
+        if not self.may(permission, record):
+            raise NotPermittedError(f"{permission} is not among what you may do to {record.id}")
+
+
+def governing(record: Record) -> frozenset[str]:
+    """Return the datasets whose grants govern a record; empty for what any principal may read."""
+    several = record.document.get("datasets")
+    if several is not None:
+        return frozenset(several)
+    return frozenset({record.dataset} if record.dataset else ())

@@ -1,0 +1,73 @@
+"""Backup and restore: one tar with the records, the ledger, the keys, the terms and the pipelines' files.
+
+The data themselves are DataLad datasets and are backed up by their own means (siblings); the archive holds
+what says which versions of them belong to the catalogue. See ``docs/howto/back-up-and-restore.md``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from api.catalogue import Catalogue
+from api.settings import FILE_NAME
+from ontology.errors import ConflictError, InvalidRequestError, NotFoundError
+
+FOLDERS = ("keys", "terms", "pipelines")
+FILES = (FILE_NAME,)
+MARK = "sillage-backup-1"
+
+
+@contextmanager
+def archive(catalogue: Catalogue) -> Iterator[Path]:
+    """Make the archive of an open catalogue; the file is gone when the context ends."""
+    with tempfile.TemporaryDirectory(dir=catalogue.directory, prefix=".backup-") as folder:
+        store = Path(folder) / "store"
+        catalogue.repository.backup(store)
+        target = Path(folder) / "backup.tar"
+        with tarfile.open(target, "w") as tar:
+            info = tarfile.TarInfo(MARK)
+            tar.addfile(info)
+            for file in sorted(store.rglob("*")):
+                if file.is_file():
+                    tar.add(file, arcname=file.relative_to(store).as_posix())
+            for name in (*FOLDERS, *FILES):
+                present = catalogue.directory / name
+                if present.exists() and not (store / name).exists():
+                    tar.add(present, arcname=name)
+        yield target
+
+
+def restore(file: Path, directory: Path) -> dict[str, Any]:
+    """Make a catalogue in ``directory`` from an archive; views are rebuilt when it is first opened.
+
+    Raises:
+        NotFoundError: There is no such archive.
+        InvalidRequestError: The file is not an archive that ``backup`` wrote.
+        ConflictError: The folder is not empty.
+    """
+    if not file.is_file():
+        raise NotFoundError(f"no file {file}", field="FILE")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConflictError(f"{directory} exists and is not an empty folder", field="DIR")
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with tarfile.open(file) as tar:
+            if MARK not in tar.getnames():
+                raise InvalidRequestError(f"{file} is not a backup of a catalogue", field="FILE")
+            tar.extractall(partial, filter="data")
+        (partial / MARK).unlink()
+        if directory.exists():
+            directory.rmdir()
+        partial.rename(directory)
+    except tarfile.TarError as error:
+        raise InvalidRequestError(f"{file} is not a whole archive: {error}", field="FILE") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return {"path": str(directory.resolve()), "next_step": f"sillage check --catalog {directory}"}

@@ -1,0 +1,146 @@
+"""From a bearer token to a principal: tokens and grants as the ledger's records say, cached until they change."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from api.access import EVERYWHERE, PERMISSIONS, Permission, Principal, Role
+from catalog.model import Put, Record
+from catalog.repository import Repository
+from ontology.errors import NotFoundError, UnauthenticatedError
+from ontology.identifiers import new_iri
+
+_RELEVANT = frozenset({"Agent", "Dataset", "Grant", "Token"})
+ANONYMOUS = "urn:uuid:00000000-0000-0000-0000-000000000000"
+
+
+def hash_secret(secret: str) -> str:
+    """Return the alias under which a token's record is found; the secret itself is never stored."""
+    return "token:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_token(agent: str, *, label: str, days: int | None = None) -> tuple[str, Put]:
+    """Return a fresh secret and the change that stores its hash."""
+    secret = "sillage_" + secrets.token_urlsafe(32)
+    expires = datetime.now(UTC) + timedelta(days=days) if days is not None else None
+    document = {
+        "label": label,
+        "agent": agent,
+        "expires": expires.isoformat().replace("+00:00", "Z") if expires else None,
+        "revoked": False,
+    }
+    return secret, Put(id=new_iri(), type="Token", document=document, aliases=[hash_secret(secret)])
+
+
+def grant_alias(agent: str, role: Role, dataset: str | None) -> str:
+    """Return the alias that makes a grant unique."""
+    return f"grant:{agent}/{role}/{dataset or EVERYWHERE}"
+
+
+class Identity:
+    """Knows every token and grant; follows the ledger, so that a revocation in any process holds at once."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._lock = threading.Lock()
+        self._applied = -1
+        self._principals: dict[str, Principal] = {}
+        self._expiry: dict[str, datetime | None] = {}
+
+    def authenticate(self, secret: str | None) -> Principal:
+        """Return the principal of a token; without one, the anonymous principal, who may read public metadata.
+
+        Raises:
+            UnauthenticatedError: The token is unknown, expired or revoked.
+        """
+        with self._lock:
+            self._follow()
+            key = hash_secret(secret) if secret is not None else ""
+            principal = self._principals.get(key)
+            if principal is None:
+                principal = self._load(key) if key else self._anonymous()
+                self._principals[key] = principal
+            expires = self._expiry.get(key)
+        if expires is not None and expires < datetime.now(UTC):
+            raise UnauthenticatedError("the token has expired")
+        return principal
+
+    def _follow(self) -> None:
+        changed = self._repository.records_since(self._applied)
+        if not changed:
+            return
+        self._applied = changed[-1].sequence
+        if any(record.type in _RELEVANT for record in changed):
+            self._principals.clear()
+            self._expiry.clear()
+
+    def _load(self, key: str) -> Principal:
+        iri = self._repository.find_alias(key)
+        token = self._repository.get(iri) if iri else None
+        if token is None or token.withdrawn or token.document.get("revoked"):
+            raise UnauthenticatedError("the token is unknown or revoked")
+        text = token.document.get("expires")
+        self._expiry[key] = datetime.fromisoformat(text) if text else None
+        return self.principal_of(token.document["agent"])
+
+    def principal_of(self, agent: str) -> Principal:
+        """Return the principal that an agent acts as.
+
+        Raises:
+            UnauthenticatedError: No such agent, or it was withdrawn.
+        """
+        try:
+            record = self._repository.get(agent)
+        except NotFoundError as error:
+            raise UnauthenticatedError("the token's agent is gone") from error
+        if record.withdrawn:
+            raise UnauthenticatedError("the token's agent was withdrawn")
+        public, derived = _datasets(self._repository)
+        return Principal(
+            agent=agent,
+            label=str(record.document.get("label", "somebody")),
+            grants=self._grants(agent),
+            public=public,
+            derived=derived,
+        )
+
+    def _anonymous(self) -> Principal:
+        public, derived = _datasets(self._repository)
+        return Principal(agent=ANONYMOUS, label="anonymous", public=public, derived=derived)
+
+    def _grants(self, agent: str) -> Mapping[str, frozenset[Permission]]:
+        held: dict[str, frozenset[Permission]] = {}
+        for grant in self._repository.iterate("Grant", part_of=agent):
+            where = grant.document.get("dataset") or EVERYWHERE
+            role = Role(grant.document["role"])
+            held[where] = held.get(where, frozenset()) | PERMISSIONS[role]
+        return held
+
+
+def _datasets(repository: Repository) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    datasets: dict[str, Record] = {record.id: record for record in repository.iterate("Dataset")}
+    public = frozenset(iri for iri, r in datasets.items() if r.document.get("access_rights") == "public")
+    derived = {iri: frozenset(_raw_sources(iri, datasets)) for iri, r in datasets.items() if _sources(r)}
+    return public, derived
+
+
+def _sources(record: Record) -> list[str]:
+    return [iri for iri in record.document.get("source_datasets") or [] if iri.startswith("urn:uuid:")]
+
+
+def _raw_sources(iri: str, datasets: Mapping[str, Record]) -> set[str]:
+    """Return the datasets at the roots of a derivative's ancestry; an unknown ancestor stays as itself."""
+    found: set[str] = set()
+    waiting, seen = [iri], {iri}
+    while waiting:
+        here = waiting.pop()
+        sources = _sources(datasets[here]) if here in datasets else []
+        if not sources:
+            found.add(here)
+        waiting += [source for source in sources if source not in seen]
+        seen.update(sources)
+    return found

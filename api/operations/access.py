@@ -1,0 +1,116 @@
+"""Principals, tokens and grants: all of them records, so that the ledger says who could do what, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.access import Permission, Principal, Role
+from api.catalogue import Catalogue, grant_put
+from api.identity import grant_alias, new_token
+from api.operations import records
+from api.wire import record_body
+from catalog.model import Commit, MustBeAt, Put, Withdraw
+from ontology.errors import InvalidRequestError
+from ontology.identifiers import new_iri
+
+
+def create_token(
+    catalogue: Catalogue,
+    principal: Principal,
+    *,
+    name: str,
+    role: str | None = None,
+    dataset: str | None = None,
+    days: int | None = 365,
+) -> dict[str, Any]:
+    """Make an agent with a token, and a first grant if a role is given; the secret is shown this once.
+
+    Raises:
+        NotPermittedError: The caller does not manage access.
+        InvalidRequestError: The name is empty or the role is not one of ours.
+    """
+    principal.require(Permission.MANAGE_ACCESS)
+    if not name.strip():
+        raise InvalidRequestError("a token needs the name of whom it is for", field="name")
+    agent = Put(id=new_iri(), type="Agent", document={"label": name.strip(), "kind": "person"})
+    secret, token = new_token(agent.id, label=name.strip(), days=days)
+    changes = [agent, token]
+    if role is not None:
+        changes.append(grant_put(agent.id, parse_role(role), _dataset(catalogue, principal, dataset)))
+    catalogue.repository.commit(Commit(principal=principal.agent, action="access.create-token", changes=changes))
+    return {
+        "id": token.id,
+        "type": "Token",
+        "agent": agent.id,
+        "token": secret,
+        "expires": token.document["expires"],
+    }
+
+
+def revoke_token(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Revoke a token; it is refused from the next request on, in every process."""
+    principal.require(Permission.MANAGE_ACCESS)
+    token = records.find(catalogue, principal, reference, types=frozenset({"Token"}))
+    catalogue.repository.commit(
+        Commit(
+            principal=principal.agent,
+            action="access.revoke-token",
+            changes=[Put(id=token.id, type="Token", document={**token.document, "revoked": True})],
+            requirements=[MustBeAt(token.id, token.version)],
+        )
+    )
+    return record_body(catalogue.repository.get(token.id), principal)
+
+
+def grant(
+    catalogue: Catalogue, principal: Principal, *, agent: str, role: str, dataset: str | None = None
+) -> dict[str, Any]:
+    """Give an agent a role on a dataset, or on the whole catalogue.
+
+    Raises:
+        ConflictError: The agent holds it already.
+    """
+    principal.require(Permission.MANAGE_ACCESS)
+    whom = records.find(catalogue, principal, agent, types=frozenset({"Agent"}))
+    put = grant_put(whom.id, parse_role(role), _dataset(catalogue, principal, dataset))
+    catalogue.repository.commit(Commit(principal=principal.agent, action="access.grant", changes=[put]))
+    return record_body(catalogue.repository.get(put.id), principal)
+
+
+def withdraw_grant(
+    catalogue: Catalogue, principal: Principal, *, agent: str, role: str, dataset: str | None = None
+) -> None:
+    """Take a role back.
+
+    Raises:
+        InvalidRequestError: The agent does not hold it.
+    """
+    principal.require(Permission.MANAGE_ACCESS)
+    whom = records.find(catalogue, principal, agent, types=frozenset({"Agent"}))
+    alias = grant_alias(whom.id, parse_role(role), _dataset(catalogue, principal, dataset))
+    held = catalogue.repository.find_alias(alias)
+    if held is None:
+        raise InvalidRequestError(f"{whom.id} does not hold {role} there", field="role")
+    catalogue.repository.commit(
+        Commit(principal=principal.agent, action="access.withdraw-grant", changes=[Withdraw(id=held)])
+    )
+
+
+def parse_role(text: str) -> Role:
+    """Return the role of this name.
+
+    Raises:
+        InvalidRequestError: There is none.
+    """
+    try:
+        return Role(text.lower())
+    except ValueError as error:
+        raise InvalidRequestError(
+            f"{text!r} is not a role", field="role", next_step=f"Choose one of: {', '.join(Role)}."
+        ) from error
+
+
+def _dataset(catalogue: Catalogue, principal: Principal, reference: str | None) -> str | None:
+    if reference is None:
+        return None
+    return records.find(catalogue, principal, reference, types=frozenset({"Dataset"})).id

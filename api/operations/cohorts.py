@@ -1,0 +1,144 @@
+"""Cohorts: ask, freeze, show, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from catalog.search.query import Query, parse, parse_json
+
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
+from api.operations import records
+from api.wire import record_body
+from catalog import cohort as cohorts
+from catalog.model import Commit, Put
+from ontology.errors import InvalidRequestError
+from ontology.identifiers import new_iri
+
+MAX_PAGE = 1000
+COHORT = frozenset({"Cohort"})
+
+
+def parse_query(query: Any) -> Query:
+    """Return the query that a text or a CQL2-JSON document says.
+
+    Raises:
+        InvalidRequestError: It is neither, or malformed.
+    """
+    if isinstance(query, str):
+        return parse(query)
+    if isinstance(query, dict):
+        return parse_json(query)
+    raise InvalidRequestError("a query is CQL2 text or a CQL2-JSON object", field="query")
+
+
+def find(
+    catalogue: Catalogue,
+    principal: Principal,
+    query: Any,
+    *,
+    facets: Sequence[str] = (),
+    explain: bool = False,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> dict[str, Any]:
+    """Return the participants that match, with facets and explanations when asked.
+
+    Raises:
+        InvalidRequestError: The query is malformed, or names an unknown property or term.
+        AmbiguousError: A term means several things.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequestError(f"limit must be between 1 and {MAX_PAGE}", field="limit")
+    parsed = parse_query(query)
+    catalogue.refresh_search()
+    answer = catalogue.search.find(
+        parsed,
+        datasets=principal.datasets(Permission.READ),
+        facets=facets,
+        explain=explain,
+        cursor=cursor,
+        limit=limit,
+    )
+    records.note_access(
+        catalogue,
+        principal,
+        "cohort.query",
+        catalogue.iri,
+        {"query": parsed.text, "count": answer.count, "shown": [hit.id for hit in answer.items]},
+    )
+    return {
+        "count": answer.count,
+        "total": answer.count,
+        "items": [
+            {
+                "id": hit.id,
+                "label": hit.label,
+                "dataset": hit.dataset,
+                "explanation": [reason.to_json() for reason in hit.explanation],
+            }
+            for hit in answer.items
+        ],
+        "facets": {
+            name: [{"value": v.value, "label": v.label, "count": v.count} for v in values]
+            for name, values in answer.facets.items()
+        },
+        "next": answer.next,
+        "query": parsed.text,
+        "notices": list(answer.notices),
+    }
+
+
+def freeze(catalogue: Catalogue, principal: Principal, query: Any, *, label: str | None = None) -> dict[str, Any]:
+    """Freeze the present answer to a query as a Cohort record that can be cited, run on and compared.
+
+    Raises:
+        InvalidRequestError: As for :func:`find`; or nobody matches.
+    """
+    principal.require(Permission.FREEZE)
+    catalogue.refresh_search()
+    draft = cohorts.freeze(
+        parse_query(query),
+        catalogue.search,
+        repository=catalogue.repository,
+        terms_digest=catalogue.terms.digest,
+        datasets=principal.datasets(Permission.READ),
+        label=label,
+    )
+    if not draft.document["members"]:
+        raise InvalidRequestError(
+            "nobody matches this query, so there is nothing to freeze",
+            field="query",
+            next_step="Ask it with `sillage cohort find` first.",
+        )
+    document = {
+        **draft.document,
+        "datasets": sorted({member["dataset"] for member in draft.document["members"]}),
+        "creator": principal.agent,
+    }
+    put = Put(id=new_iri(), type="Cohort", document=document, edges=draft.edges)
+    catalogue.repository.commit(Commit(principal=principal.agent, action="cohort.freeze", changes=[put]))
+    return record_body(catalogue.repository.get(put.id), principal)
+
+
+def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Return a frozen cohort; its members are participant-level, so reading it is put on the ledger."""
+    record = records.find(catalogue, principal, reference, types=COHORT)
+    records.note_access(catalogue, principal, "cohort.read", record.id)
+    return record_body(record, principal)
+
+
+def diff(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Return what has changed since a cohort was frozen: who would join, who would leave, whose data changed."""
+    record = records.find(catalogue, principal, reference, types=COHORT)
+    catalogue.refresh_search()
+    found = cohorts.diff(
+        record.document,
+        catalogue.search,
+        repository=catalogue.repository,
+        datasets=principal.datasets(Permission.READ),
+    )
+    records.note_access(catalogue, principal, "cohort.diff", record.id)
+    return {"id": record.id, "type": "CohortDiff", **asdict(found)}

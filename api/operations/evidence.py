@@ -1,0 +1,91 @@
+"""Evidence packs: everything that an auditor needs about one result, to be verified offline and without us."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
+from api.operations import lineage, records
+from api.operations.planning import host_path
+from catalog.model import Record
+from ontology.errors import SillageError
+from ontology.identifiers import last_part
+from provenance.evidence import PackEntry, PackFile, build_pack
+
+MAX_CONTENT = 64 * 1024 * 1024
+
+
+def pack(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[bytes, str]:
+    """Return the evidence pack of a result and its file name.
+
+    It holds the full upstream PROV, the ledger entries of every record in it with inclusion proofs and salted
+    bodies, a signed checkpoint, the result's own files when the caller may read them, and the verifier.
+    """
+    subject = records.find(catalogue, principal, reference)
+    document, found, known = lineage.upstream(catalogue, principal, subject.id)
+    owners = _records_of(found_ids=[node.id for node in found.nodes], known=known)
+    records.note_access(catalogue, principal, "evidence.export", subject.id, {"records": len(owners)})
+    checkpoint = catalogue.repository.checkpoint()
+    size = int(checkpoint.split("\n")[1])
+    with tempfile.TemporaryDirectory(prefix="sillage-evidence-") as folder:
+        target = Path(folder) / "pack.zip"
+        build_pack(
+            target,
+            subject=subject.id,
+            document=document,
+            entries=list(_entries(catalogue, owners, size)),
+            checkpoint=checkpoint,
+            verifier_key=catalogue.repository.verifier_key(),
+            report=_report(catalogue, subject, found, known),
+            files=_files(catalogue, principal, subject),
+        )
+        return target.read_bytes(), f"evidence-{last_part(subject.id)[:8]}.zip"
+
+
+def _records_of(found_ids: Iterable[str], known: dict[str, Record]) -> list[str]:
+    """Return the records whose entries belong in the pack: files stand in the bodies of their owners."""
+    owners = {known[iri].document.get("part_of") if known[iri].type == "File" else iri for iri in found_ids}
+    owners |= {iri for iri, record in known.items() if record.type == "Agent"}
+    return sorted(iri for iri in owners if iri)
+
+
+def _entries(catalogue: Catalogue, subjects: Sequence[str], size: int) -> Iterable[PackEntry]:
+    repository = catalogue.repository
+    sequences: dict[int, None] = {}
+    for iri in subjects:
+        for version in repository.versions(iri):
+            if version.sequence < size:
+                sequences[version.sequence] = None
+    for sequence in sorted(sequences):
+        entry = repository.entries(after=sequence - 1, limit=1).items[0]
+        stored = repository.body(sequence)
+        yield PackEntry(
+            entry=entry,
+            proof=repository.inclusion_proof(sequence, size),
+            salt=stored.salt if stored else None,
+            body=stored.body if stored else None,
+        )
+
+
+def _files(catalogue: Catalogue, principal: Principal, subject: Record) -> list[PackFile]:
+    """Return the result's own files, where they are here, small enough, and the caller may read data."""
+    if not principal.may(Permission.READ_DATA, subject):
+        return []
+    repository = catalogue.repository
+    if subject.type == "File":
+        files = [subject]
+    else:
+        files = [repository.get(file["id"]) for file in subject.document.get("files") or []]
+    found = []
+    for file in files:
+        if (file.document.get("size") or 0) > MAX_CONTENT:
+            continue
+        try:
+            path = host_path(catalogue, file)
+        except SillageError:
+            continue
+        found.append(PackFile(id=file.id, path=file.document["path"], source=path))
+    return found

@@ -1,0 +1,193 @@
+"""DOIs: reserve, mint (publish) and hide, with metadata of DataCite kernel 4.7."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog.doi.metadata import Related, datacite_metadata
+
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
+from api.operations import records
+from api.wire import record_body
+from catalog.model import Commit, MustBeAt, Put, Record
+from ontology.errors import ConflictError, NotFoundError
+from ontology.identifiers import new_iri, normalise_doi
+from ontology.namespaces import IDENTIFIES
+
+CITABLE = frozenset({"Dataset", "DatasetVersion", "Cohort", "PipelineVersion"})
+
+
+def reserve(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Reserve a DOI (state *draft*) for a dataset, a version, a cohort or a pipeline version; idempotent.
+
+    Raises:
+        NotPermittedError: The caller may not publish it.
+        ValidationFailedError: A property that DataCite demands is missing; each is named.
+    """
+    record = records.find(catalogue, principal, reference, types=CITABLE, permission=Permission.PUBLISH)
+    principal.require(Permission.PUBLISH)
+    existing = _of(catalogue, record)
+    if existing is not None:
+        return record_body(existing, principal)
+    doi = catalogue.registrar.new_doi()
+    metadata = _metadata(catalogue, record, doi)
+    registered = catalogue.registrar.reserve(metadata, doi=doi)
+    put = Put(
+        id=new_iri(),
+        type="Identifier",
+        document={
+            "label": registered.doi,
+            "doi": registered.doi,
+            "subject": record.id,
+            "datasets": sorted(_governing(record)),
+            "state": registered.state,
+            "resolvable": registered.resolvable,
+            "metadata": metadata,
+        },
+        edges=[(IDENTIFIES, record.id)],
+        aliases=[f"doi:{registered.doi}"],
+    )
+    catalogue.repository.commit(Commit(principal=principal.agent, action="identifier.reserve", changes=[put]))
+    return record_body(catalogue.repository.get(put.id), principal)
+
+
+def mint(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Make a reserved DOI findable (DataCite event *publish*).
+
+    Raises:
+        ConflictError: Without a DataCite account a DOI cannot be made to resolve.
+    """
+    identifier, record = _both(catalogue, principal, reference)
+    doi = identifier.document["doi"]
+    metadata = _metadata(catalogue, record, doi)
+    registered = catalogue.registrar.publish(doi, url=landing_url(catalogue, doi), metadata=metadata)
+    return _change(catalogue, principal, identifier, "identifier.mint", registered.state, metadata)
+
+
+def hide(catalogue: Catalogue, principal: Principal, reference: str, *, reason: str | None = None) -> dict[str, Any]:
+    """Take a DOI out of DataCite's index (event *hide*); its landing page stays, as a tombstone should."""
+    identifier, _ = _both(catalogue, principal, reference)
+    registered = catalogue.registrar.hide(identifier.document["doi"])
+    metadata = identifier.document["metadata"]
+    return _change(catalogue, principal, identifier, "identifier.hide", registered.state, metadata, reason=reason)
+
+
+def by_doi(catalogue: Catalogue, doi: str) -> tuple[Record, Record]:
+    """Return the identifier and its subject; the metadata of a reserved DOI are public by intent.
+
+    Raises:
+        NotFoundError: No such DOI here.
+    """
+    name = normalise_doi(doi)
+    iri = catalogue.repository.find_alias(f"doi:{name}")
+    if iri is None:
+        raise NotFoundError(f"DOI {name} is not registered here", field="doi")
+    identifier = catalogue.repository.get(iri)
+    return identifier, catalogue.repository.get(identifier.document["subject"])
+
+
+def landing_url(catalogue: Catalogue, doi: str) -> str | None:
+    """Return the public address of a DOI's landing page; None while the service has no public address.
+
+    Raises:
+        ConflictError: Never; a caller that needs the address says so itself.
+    """
+    base = catalogue.settings.base_url
+    return f"{base.rstrip('/')}/doi/{doi}" if base else None
+
+
+def _both(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[Record, Record]:
+    record = records.find(catalogue, principal, reference)
+    identifier = record if record.type == "Identifier" else _of(catalogue, record)
+    if identifier is None:
+        raise ConflictError(
+            f"{record.id} has no DOI", field="id", next_step=f"Reserve one: sillage doi reserve {record.id}"
+        )
+    subject = records.find(
+        catalogue, principal, identifier.document["subject"], types=CITABLE, permission=Permission.PUBLISH
+    )
+    principal.require(Permission.PUBLISH)
+    return identifier, subject
+
+
+def _of(catalogue: Catalogue, record: Record) -> Record | None:
+    edges = catalogue.repository.edges_to([record.id], [IDENTIFIES])
+    return catalogue.repository.get(edges[0].source) if edges else None
+
+
+def _change(
+    catalogue: Catalogue,
+    principal: Principal,
+    identifier: Record,
+    action: str,
+    state: str,
+    metadata: dict[str, Any],
+    *,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    document = {**identifier.document, "state": state, "metadata": metadata}
+    catalogue.repository.commit(
+        Commit(
+            principal=principal.agent,
+            action=action,
+            reason=reason,
+            changes=[
+                Put(
+                    id=identifier.id,
+                    type="Identifier",
+                    document=document,
+                    edges=[(IDENTIFIES, identifier.document["subject"])],
+                    aliases=[f"doi:{identifier.document['doi']}"],
+                )
+            ],
+            requirements=[MustBeAt(identifier.id, identifier.version)],
+        )
+    )
+    return record_body(catalogue.repository.get(identifier.id), principal)
+
+
+def _metadata(catalogue: Catalogue, record: Record, doi: str) -> dict[str, Any]:
+    subject = {"id": record.id, "type": record.type, "version": record.version, **record.document}
+    subject.setdefault("creators", _creators(catalogue, record))
+    return datacite_metadata(
+        subject,
+        doi=doi,
+        publisher=catalogue.settings.publisher,
+        url=landing_url(catalogue, doi),
+        year=datetime.now(UTC).year,
+        related=_related(catalogue, record),
+    )
+
+
+def _creators(catalogue: Catalogue, record: Record) -> list[dict[str, Any]]:
+    """Return the agent who made a cohort or pipeline, or the catalogue itself, as creator."""
+    creator = record.document.get("creator")
+    if creator:
+        agent = catalogue.repository.get(creator)
+        return [{"name": agent.document["label"], "orcid": agent.document.get("orcid")}]
+    return [{"name": catalogue.settings.title}]
+
+
+def _related(catalogue: Catalogue, record: Record) -> list[Related]:
+    """Return relations to other records, by DOI where they have one and by URN otherwise."""
+    relations = [("IsDerivedFrom", iri) for iri in record.document.get("source_datasets") or []]
+    relations += [("IsDerivedFrom", iri) for iri in record.document.get("datasets") or []]
+    if record.type == "DatasetVersion":
+        relations.append(("IsVersionOf", record.document["dataset"]))
+    found = []
+    for relation, iri in relations:
+        known = catalogue.repository.get_many([iri]).get(iri)
+        doi = _of(catalogue, known) if known else None
+        if doi is not None:
+            found.append(Related(identifier=doi.document["doi"], kind="DOI", relation=relation))
+        else:
+            kind = "DOI" if iri.startswith("10.") else "URN" if iri.startswith("urn:") else "URL"
+            found.append(Related(identifier=iri, kind=kind, relation=relation))
+    return found
+
+
+def _governing(record: Record) -> set[str]:
+    datasets = record.document.get("datasets")
+    return set(datasets) if datasets else {record.dataset} if record.dataset else set()

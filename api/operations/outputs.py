@@ -1,0 +1,173 @@
+"""Results: from files that a task left in its folder to a DataLad derivative dataset and its records."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from api.catalogue import Catalogue
+from api.operations.planning import sources_of
+from catalog.model import Commit, Put, Record
+from catalog.readers.bids.names import parse_name
+from executors.model import StagedOutput
+from ontology.errors import ConflictError
+from ontology.identifiers import new_iri
+from ontology.namespaces import DERIVED_FROM, GENERATED_BY, PART_OF
+
+OUT = "out/"
+
+
+def dataset_path(output: StagedOutput) -> str:
+    """Return where an output belongs in the derivative dataset: its path below the folder ``out``."""
+    return output.path.removeprefix(OUT)
+
+
+def derivative_for(catalogue: Catalogue, task: Record) -> Record:
+    """Return the derivative dataset of a task's pipeline version and sources, made on first use."""
+    document = task.document
+    sources = sorted(document["datasets"])
+    alias = f"derivative:{document['pipeline']}/{'+'.join(sources)}"
+    iri = catalogue.repository.find_alias(alias)
+    if iri is None:
+        try:
+            iri = _make_derivative(catalogue, task, alias, sources)
+        except ConflictError:
+            # Another task of the same batch made it first.
+            iri = catalogue.repository.find_alias(alias)
+            if iri is None:
+                raise
+    return catalogue.repository.get(iri)
+
+
+def _make_derivative(catalogue: Catalogue, task: Record, alias: str, sources: Sequence[str]) -> str:
+    known = catalogue.repository.get_many(sources)
+    name = f"{task.document['pipeline_name']} {task.document['pipeline_version']}"
+    titles = [str(known[iri].document.get("title") or iri) for iri in sources if iri in known]
+    title = f"{name} of {', '.join(titles)}" if titles else name
+    generated_by = [{"Name": task.document["pipeline_name"], "Version": task.document["pipeline_version"]}]
+    description = {
+        "Name": title,
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": generated_by,
+        "SourceDatasets": [{"URL": iri} for iri in sources],
+    }
+    made = catalogue.store.create_derivative(name=title, description=description)
+    licences = {str(known[iri].document.get("license") or "") for iri in sources if iri in known}
+    document = {
+        "label": title,
+        "title": title,
+        "dataset_type": "derivative",
+        "license": licences.pop() if len(licences) == 1 else None,
+        "source_datasets": list(sources),
+        "generated_by": generated_by,
+        "access_rights": "restricted",
+        "data_path": catalogue.stored_path(made.path),
+        "commit": made.commit,
+        "pipeline": task.document["pipeline"],
+    }
+    put = Put(
+        id=new_iri(),
+        type="Dataset",
+        document=document,
+        edges=[(DERIVED_FROM, iri) for iri in sources],
+        aliases=[alias, *([f"datalad:{made.datalad_id}"] if made.datalad_id else [])],
+    )
+    agent = task.document["principal"]
+    catalogue.repository.commit(Commit(principal=agent, action="dataset.derive", changes=[put]))
+    return put.id
+
+
+def output_puts(
+    task: Record,
+    derivative: Record,
+    outputs: Sequence[StagedOutput],
+    *,
+    commit: str,
+    derived_from: Mapping[str, Sequence[str] | None],
+) -> tuple[list[Put], list[dict[str, Any]]]:
+    """Return the records of a task's outputs, and the members of its ``outputs``.
+
+    An image becomes an Acquisition with the files of the same name beside it; any other file an Entity.
+    """
+    puts: list[Put] = []
+    listed: list[dict[str, Any]] = []
+    for group in _grouped(outputs):
+        lead = group[0]
+        files = [_file(output, role="image" if output is lead else "sidecar") for output in group]
+        listed += [{k: f[k] for k in ("id", "path", "sha256", "size", "name")} for f in files]
+        sources = sources_of(task.document["inputs"], derived_from.get(lead.name))
+        puts.append(
+            Put(
+                id=new_iri(),
+                type="Acquisition" if _is_image(lead) else "Entity",
+                document={
+                    **_described(dataset_path(lead)),
+                    "dataset": derivative.id,
+                    "participant": task.document.get("participant"),
+                    "task": task.id,
+                    "commit": commit,
+                    "derived": True,
+                    "files": files,
+                },
+                edges=[(GENERATED_BY, task.id), (PART_OF, derivative.id), *sources],
+                action="entity.generate",
+            )
+        )
+    return puts, listed
+
+
+def _grouped(outputs: Sequence[StagedOutput]) -> list[list[StagedOutput]]:
+    """Put a JSON beside the image of the same name into the image's group; everything else stands alone."""
+    images = {_stem(output.path): [output] for output in outputs if _is_image(output)}
+    alone: list[list[StagedOutput]] = []
+    for output in outputs:
+        if _is_image(output):
+            continue
+        if output.path.endswith(".json") and _stem(output.path) in images:
+            images[_stem(output.path)].append(output)
+        else:
+            alone.append([output])
+    return [*images.values(), *alone]
+
+
+def _described(path: str) -> dict[str, Any]:
+    name = parse_name(path)
+    return {
+        "label": _stem(PurePosixPath(path).name),
+        "suffix": name.suffix,
+        "datatype": name.datatype,
+        "bids_entities": dict(name.entities),
+        "session": f"ses-{name.entities['session']}" if "session" in name.entities else None,
+        "properties": {},
+        "metadata": {},
+    }
+
+
+def _file(output: StagedOutput, *, role: str) -> dict[str, Any]:
+    return {
+        "id": new_iri(),
+        "name": output.name,
+        "path": dataset_path(output),
+        "sha256": output.sha256,
+        "size": output.size,
+        "media_type": media_type(output.path),
+        "role": role,
+    }
+
+
+def media_type(path: str) -> str:
+    """Return the media type of a file by its name."""
+    if path.endswith((".nii.gz", ".nii")):
+        return "application/x-nifti"
+    return mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
+def _is_image(output: StagedOutput) -> bool:
+    return output.path.endswith((".nii.gz", ".nii"))
+
+
+def _stem(path: str) -> str:
+    return path.removesuffix(".gz").rsplit(".", 1)[0]

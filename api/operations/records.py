@@ -1,0 +1,111 @@
+"""Reading records: by any name, with permission, and with the trace that reading participants leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
+from api.wire import page_body, record_body, summary_body
+from catalog.model import Commit, Durability, Note, Record
+from ontology.errors import NotFoundError, NotPermittedError
+
+PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
+PRIVATE = frozenset({"Token", "Grant"})
+
+
+def find(
+    catalogue: Catalogue,
+    principal: Principal,
+    reference: str,
+    *,
+    types: frozenset[str] | None = None,
+    permission: Permission = Permission.READ,
+) -> Record:
+    """Return the record that ``reference`` names, if the principal holds ``permission`` on it.
+
+    Raises:
+        NotFoundError: Nothing of these types answers to it, or the principal may not read it.
+        NotPermittedError: It may be read, but not this done to it.
+        AmbiguousError: Several records answer to it.
+    """
+    record = catalogue.repository.get(catalogue.repository.resolve(reference))
+    if types is not None and record.type not in types:
+        wanted = " or ".join(sorted(types))
+        raise NotFoundError(f"{reference} is a {record.type}, not a {wanted}", field="id")
+    if record.type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
+        raise NotFoundError(f"no record answers to {reference!r}", field="id")
+    principal.require(permission, record)
+    return record
+
+
+def show(
+    catalogue: Catalogue,
+    principal: Principal,
+    reference: str,
+    *,
+    types: frozenset[str] | None = None,
+    version: int | None = None,
+) -> dict[str, Any]:
+    """Return a record as it goes over the wire; reading one about a participant is put on the ledger."""
+    record = find(catalogue, principal, reference, types=types)
+    if version is not None:
+        record = catalogue.repository.get(record.id, version=version)
+    if record.type in PARTICIPANT_LEVEL:
+        note_access(catalogue, principal, f"{record.type.lower()}.read", record.id)
+    return record_body(record, principal)
+
+
+def note_access(
+    catalogue: Catalogue, principal: Principal, action: str, subject: str, body: dict[str, Any] | None = None
+) -> None:
+    """Write an access entry before what was asked for is disclosed.
+
+    It survives the death of any process; only a power cut may take the last ones (``Durability.PROCESS``).
+    """
+    catalogue.repository.commit(
+        Commit(
+            principal=principal.agent,
+            action=action,
+            changes=[Note(subject=subject, body=body)],
+            durability=Durability.PROCESS,
+        )
+    )
+
+
+def listing(
+    catalogue: Catalogue,
+    principal: Principal,
+    type: str,
+    *,
+    part_of: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Return one page of the records of a type that the principal may read.
+
+    Raises:
+        NotPermittedError: The type is private and the principal does not manage access.
+    """
+    if type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
+        raise NotPermittedError(f"listing {type} records needs access.manage")
+    datasets = principal.datasets(Permission.READ)
+    if type in (
+        "Cohort",
+        "Task",
+        "Pipeline",
+        "PipelineVersion",
+        "Agent",
+        "Token",
+        "Grant",
+        "Vocabulary",
+        "Identifier",
+    ):
+        datasets = None
+    page = catalogue.repository.list_records(type, datasets=datasets, part_of=part_of, cursor=cursor, limit=limit)
+    items = [record for record in page.items if principal.may(Permission.READ, record)]
+    if type in PARTICIPANT_LEVEL:
+        note_access(catalogue, principal, f"{type.lower()}.list", part_of or catalogue.iri, {"shown": len(items)})
+    hidden = len(page.items) - len(items)
+    body = page_body(page, summary_body)
+    return {**body, "items": [summary_body(r) for r in items], "total": page.total - hidden}

@@ -1,0 +1,119 @@
+"""Errors on the wire: one table from class to status, one body (RFC 9457) on every path."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ontology import errors
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:sillage:problem:"
+
+STATUS: dict[type[errors.SillageError], int] = {
+    errors.InvalidRequestError: 400,
+    errors.AmbiguousError: 400,
+    errors.ValidationFailedError: 422,
+    errors.UnauthenticatedError: 401,
+    errors.NotPermittedError: 403,
+    errors.NotFoundError: 404,
+    errors.WithdrawnError: 410,
+    errors.ConflictError: 409,
+    errors.RequirementFailedError: 412,
+    errors.UnsupportedError: 501,
+    errors.NotAcceptableError: 406,
+    errors.UnsupportedMediaTypeError: 415,
+    errors.IntegrityError: 500,
+    errors.BackendUnavailableError: 503,
+    errors.StorageFullError: 507,
+    errors.OutcomeUnknownError: 500,
+    errors.NotInstalledError: 501,
+    errors.SillageError: 500,
+}
+
+
+def status_of(error: errors.SillageError) -> int:
+    """Return the HTTP status of an error: that of its nearest class in the table."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def body_of(error: errors.SillageError, *, instance: str) -> dict[str, Any]:
+    """Return the problem document of an error."""
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": error.title,
+        "status": status_of(error),
+        "detail": error.detail,
+        "instance": instance,
+    }
+    optional = {"field": error.field, "next_step": error.next_step(), **error.params}
+    body.update({key: value for key, value in optional.items() if value is not None and key not in body})
+    return body
+
+
+def respond(error: errors.SillageError, request: Request) -> JSONResponse:
+    """Return the response to an error raised on purpose."""
+    status = status_of(error)
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="sillage"'
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in (501, 503, 507):
+        logger.error("%s answered %d", error.code, status, exc_info=error)
+    else:
+        logger.info("%s answered %d", error.code, status)
+    return JSONResponse(body_of(error, instance=_instance(request)), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Give every failure of ``app`` the one body."""
+
+    @app.exception_handler(errors.SillageError)
+    def _ours(request: Request, error: errors.SillageError) -> JSONResponse:
+        return respond(error, request)
+
+    @app.exception_handler(RequestValidationError)
+    def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        return respond(_from_validation(error), request)
+
+    @app.exception_handler(HTTPException)
+    def _framework(request: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        body = {
+            "type": "about:blank",
+            "title": phrase,
+            "status": error.status_code,
+            "detail": f"{request.method} {request.url.path}: {phrase}",
+            "instance": _instance(request),
+        }
+        return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
+
+    @app.exception_handler(Exception)
+    def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+        logger.error("unforeseen failure", exc_info=error)
+        fault = errors.SillageError(
+            "This is our fault, not yours.",
+            next_step=f"Report it with the request id {request.scope.get('sillage.request_id', 'unknown')}.",
+        )
+        return JSONResponse(body_of(fault, instance=_instance(request)), 500, media_type=MEDIA_TYPE)
+
+
+def _from_validation(error: RequestValidationError) -> errors.InvalidRequestError:
+    problems = [
+        {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]} for item in error.errors()
+    ]
+    first = problems[0]
+    return errors.InvalidRequestError(
+        f"{first['field']}: {first['detail']}", field=first["field"], params={"problems": problems}
+    )
+
+
+def _instance(request: Request) -> str:
+    return f"urn:sillage:request:{request.scope.get('sillage.request_id', 'unknown')}"

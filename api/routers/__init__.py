@@ -1,0 +1,1 @@
+"""Routers: parse, call one operation, present. No rule lives here."""

@@ -1,0 +1,59 @@
+"""Cohort queries and frozen cohorts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from api.dependencies import Caller, Cursor, Limit, Open
+from api.operations import cohorts, records
+from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer
+
+router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
+
+
+@router.post("/query", response_model=CohortAnswer)
+def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Any:
+    """Find participants by a CQL2 query; see `docs/reference/query-language.md`."""
+    return cohorts.find(
+        catalogue,
+        principal,
+        body.query,
+        facets=body.facets,
+        explain=body.explain,
+        cursor=body.cursor,
+        limit=body.limit,
+    )
+
+
+@router.get("/properties")
+def properties(catalogue: Open, principal: Caller) -> dict[str, Any]:
+    """List the properties that a query may name."""
+    return cohorts.properties(catalogue, principal)
+
+
+@router.post("", status_code=201, response_model=RecordAnswer)
+def freeze(body: FreezeCohort, catalogue: Open, principal: Caller, response: Response) -> Any:
+    """Freeze the present answer to a query."""
+    cohort = cohorts.freeze(catalogue, principal, body.query, label=body.label)
+    response.headers["Location"] = f"/api/v1/cohorts/{cohort['id']}"
+    return cohort
+
+
+@router.get("", response_model=Listing)
+def list_cohorts(catalogue: Open, principal: Caller, cursor: Cursor = None, limit: Limit = 100) -> Any:
+    """List the frozen cohorts."""
+    return records.listing(catalogue, principal, "Cohort", cursor=cursor, limit=limit)
+
+
+@router.get("/{id}", response_model=RecordAnswer)
+def show(id: str, catalogue: Open, principal: Caller) -> Any:
+    """Show a frozen cohort with its members."""
+    return cohorts.show(catalogue, principal, id)
+
+
+@router.get("/{id}/diff")
+def diff(id: str, catalogue: Open, principal: Caller) -> dict[str, Any]:
+    """Say exactly what has changed since a cohort was frozen."""
+    return cohorts.diff(catalogue, principal, id)

@@ -1,0 +1,50 @@
+"""Status, checks, rebuilding views, backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from api.access import Permission
+from api.archive import archive
+from api.dependencies import Caller, Open
+from api.operations import maintenance
+
+router = APIRouter(prefix="/api/v1", tags=["maintenance"])
+CHUNK = 1 << 20
+
+
+@router.get("/status")
+def status(catalogue: Open, principal: Caller) -> dict[str, Any]:
+    """Say what the catalogue holds and how far its views have come."""
+    return maintenance.status(catalogue, principal)
+
+
+@router.post("/check")
+def check(
+    catalogue: Open, principal: Caller, data: Annotated[bool, Query(description="Also hash the data.")] = True
+) -> dict[str, Any]:
+    """Verify every invariant and every checksum."""
+    return maintenance.check(catalogue, principal, data=data)
+
+
+@router.post("/reindex")
+def reindex(catalogue: Open, principal: Caller) -> dict[str, Any]:
+    """Rebuild every view from the ledger."""
+    return maintenance.reindex(catalogue, principal)
+
+
+@router.get("/backup", response_class=StreamingResponse)
+def backup(catalogue: Open, principal: Caller) -> StreamingResponse:
+    """Download a consistent copy of the catalogue, made while it is in use."""
+    principal.require(Permission.MAINTAIN)
+
+    def chunks() -> Iterator[bytes]:
+        with archive(catalogue) as path, path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    return StreamingResponse(chunks(), media_type="application/x-tar")

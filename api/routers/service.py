@@ -1,0 +1,58 @@
+"""The service itself: health, readiness, metrics, conformance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from catalog.backends.sqlite import SqliteRepository
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+
+from api.dependencies import Open
+from ontology.errors import BackendUnavailableError, SillageError
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health")
+def health() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "pass"}
+
+
+@router.get("/ready")
+def ready(catalogue: Open) -> dict[str, Any]:
+    """Say that the store answers and can be asked."""
+    try:
+        sequence = catalogue.repository.sequence
+    except SillageError as error:
+        raise BackendUnavailableError(f"the store does not answer: {error.detail}") from error
+    return {"status": "pass", "ledger_entries": sequence + 1}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request) -> str:
+    """Return counters in the Prometheus text format."""
+    text: str = request.app.state.metrics.text()
+    return text
+
+
+@router.get("/conformance")
+def conformance(catalogue: Open) -> dict[str, Any]:
+    """List the standards that this service answers by, and what its backends declare."""
+    return {
+        "conformsTo": [
+            "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
+            "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
+            "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
+            "http://www.w3.org/TR/prov-dm/",
+            "https://www.rfc-editor.org/info/rfc9457",
+            "https://www.rfc-editor.org/info/rfc9162",
+            "https://c2sp.org/tlog-checkpoint",
+        ],
+        "capabilities": {
+            "repository": asdict(SqliteRepository.capabilities),
+            "search": asdict(catalogue.search.capabilities),
+        },
+    }

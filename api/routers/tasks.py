@@ -1,0 +1,124 @@
+"""Tasks over HTTP: submit, look, follow live, cancel, retry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api.access import Principal
+from api.catalogue import Catalogue
+from api.dependencies import Caller, Cursor, Limit, Open
+from api.operations import tasks
+from api.schemas import Listing, RecordAnswer, RunPipeline
+from executors.states import TaskState
+
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
+POLL_S = 0.25
+Stream = Annotated[str, Query(pattern="^(stdout|stderr)$")]
+
+
+@router.post("", status_code=202, response_model=RecordAnswer)
+def submit(body: RunPipeline, catalogue: Open, principal: Caller) -> Any:
+    """Submit a pipeline; answers before it has run. Follow it at `/tasks/{id}/events`."""
+    return tasks.submit(
+        catalogue,
+        principal,
+        pipeline=body.pipeline,
+        cohort=body.cohort,
+        inputs=body.inputs,
+        parameters=body.parameters,
+        runner=body.runner,
+    )
+
+
+@router.get("", response_model=Listing)
+def list_tasks(
+    catalogue: Open, principal: Caller, state: str | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Any:
+    """List tasks, oldest first."""
+    return tasks.listing(catalogue, principal, state=state, cursor=cursor, limit=limit)
+
+
+@router.get("/{id}", response_model=RecordAnswer)
+def show(id: str, catalogue: Open, principal: Caller) -> Any:
+    """Show a task or a batch."""
+    return tasks.show(catalogue, principal, id)
+
+
+@router.post("/{id}/cancel", response_model=RecordAnswer)
+def cancel(id: str, catalogue: Open, principal: Caller) -> Any:
+    """Cancel a task or a batch."""
+    return tasks.cancel(catalogue, principal, id)
+
+
+@router.post("/{id}/retry", status_code=202, response_model=RecordAnswer)
+def retry(id: str, catalogue: Open, principal: Caller) -> Any:
+    """Run what failed again, as a new attempt."""
+    return tasks.retry(catalogue, principal, id)
+
+
+@router.get("/{id}/logs", response_class=StreamingResponse)
+def logs(
+    id: str,
+    catalogue: Open,
+    principal: Caller,
+    request: Request,
+    stream: Stream = "stdout",
+    follow: bool = False,
+) -> StreamingResponse:
+    """Return what a task has printed; with `follow`, go on until it ends."""
+    tasks.logs(catalogue, principal, id, stream)
+    chunks = _log_chunks(catalogue, principal, id, stream, follow=follow, request=request)
+    return StreamingResponse(chunks, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/{id}/events", response_class=StreamingResponse)
+def events(id: str, catalogue: Open, principal: Caller, request: Request) -> StreamingResponse:
+    """Follow a task or batch live (server-sent events): `state` on every change, `end` at the end."""
+    tasks.show(catalogue, principal, id)
+    return StreamingResponse(
+        _state_events(catalogue, principal, id, request),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _log_chunks(
+    catalogue: Catalogue, principal: Principal, id: str, stream: str, *, follow: bool, request: Request
+) -> AsyncIterator[bytes]:
+    offset = 0
+    while True:
+        # The state is read before the log: what was printed before the end is then sure to be seen.
+        body = await run_in_threadpool(tasks.show, catalogue, principal, id)
+        ended = TaskState(body["state"]).is_final
+        while chunk := await run_in_threadpool(tasks.logs, catalogue, principal, id, stream, offset):
+            offset += len(chunk)
+            yield chunk
+        if ended or not follow or await request.is_disconnected():
+            return
+        await asyncio.sleep(POLL_S)
+
+
+async def _state_events(catalogue: Catalogue, principal: Principal, id: str, request: Request) -> AsyncIterator[str]:
+    last = None
+    while True:
+        body = await run_in_threadpool(tasks.show, catalogue, principal, id)
+        shown = {key: body.get(key) for key in ("id", "state", "complete", "total", "detail", "exit_code", "progress")}
+        if "items" in body:
+            shown["items"] = [{"id": item["id"], "state": item["state"]} for item in body["items"]]
+        text = json.dumps(shown)
+        if text != last:
+            last = text
+            yield f"event: state\ndata: {text}\n\n"
+        if TaskState(body["state"]).is_final:
+            yield f"event: end\ndata: {text}\n\n"
+            return
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(POLL_S)

@@ -1,0 +1,147 @@
+"""Request bodies and the shapes of answers, as OpenAPI states them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A request body: unknown members are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """An answer: more members may come."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RecordAnswer(Answer):
+    """Any record."""
+
+    id: str
+    type: str
+    version: int | None = None
+    created: str | None = None
+
+
+class Listing(Answer):
+    """Any listing: pages by cursor."""
+
+    items: list[dict[str, Any]]
+    total: int
+    next: str | None
+
+
+class ProblemAnswer(Answer):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    field: str | None = None
+    next_step: str | None = None
+
+
+class RegisterDataset(Body):
+    """Register the dataset that lies at a path of the server's machine."""
+
+    path: str = Field(description="Folder on the server's machine.", min_length=1)
+    reader: str = Field(default="auto", description="Reader: `auto` or `bids`.")
+    in_place: bool = Field(default=False, description="Make it a DataLad dataset where it lies.")
+    public: bool = Field(default=False, description="Let anybody read its metadata.")
+
+
+class Revise(Body):
+    """Read a registered dataset again."""
+
+    path: str | None = Field(default=None, description="Where its present state lies; unset: where it was.")
+
+
+class Reason(Body):
+    """Why something is withdrawn."""
+
+    reason: str = Field(min_length=3, max_length=2000)
+
+
+class RegisteredDataset(Answer):
+    """What a registration found."""
+
+    id: str
+    version: str | int
+    participants: int
+    acquisitions: int
+    files: int
+    problems: list[dict[str, Any]]
+
+
+class CohortQuery(Body):
+    """A query over participants."""
+
+    query: str | dict[str, Any] = Field(description="CQL2 text, or CQL2 JSON.")
+    facets: list[str] = Field(default_factory=list, max_length=50)
+    explain: bool = False
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+class CohortAnswer(Answer):
+    """Who matches."""
+
+    count: int
+    items: list[dict[str, Any]]
+    facets: dict[str, list[dict[str, Any]]]
+    next: str | None
+
+
+class FreezeCohort(Body):
+    """Freeze the present answer of a query."""
+
+    query: str | dict[str, Any]
+    label: str | None = Field(default=None, max_length=500)
+
+
+class RegisterPipeline(Body):
+    """A Boutiques descriptor with the files that it runs."""
+
+    descriptor: dict[str, Any]
+    files: dict[str, str] = Field(default_factory=dict, description="Relative path to content in base64.")
+    bundled: str | None = Field(default=None, description="Name of a bundled pipeline, instead of the above.")
+
+
+class RunPipeline(Body):
+    """Run a pipeline over a cohort, or on inputs named one by one."""
+
+    pipeline: str = Field(description="Name, `name@version` or id.")
+    cohort: str | None = None
+    inputs: dict[str, list[str]] = Field(default_factory=dict, description="Input name to record or file ids.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    runner: str | None = None
+
+
+class Reserve(Body):
+    """Reserve a DOI."""
+
+    subject: str = Field(description="Id of a dataset, dataset version, cohort or pipeline version.")
+
+
+class NewPrincipal(Body):
+    """Make an agent with a token."""
+
+    name: str = Field(min_length=1, max_length=200)
+    role: str | None = None
+    dataset: str | None = None
+    days: int | None = Field(default=365, ge=1, le=3650)
+
+
+class GrantRole(Body):
+    """Give an agent a role."""
+
+    agent: str
+    role: str
+    dataset: str | None = None

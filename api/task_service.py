@@ -1,0 +1,188 @@
+"""The service that keeps tasks and ledger in step: every event of a runner becomes an entry, none is lost.
+
+A task's state changes only here, by folding an event through the pure transition function. Its final entry,
+its outputs' records and its provenance are one commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from executors.pipelines.descriptor import PipelineDescriptor
+
+from api.catalogue import Catalogue
+from api.operations.outputs import dataset_path, derivative_for, output_puts
+from api.operations.task_specs import PENDING, spec_of, task_put
+from catalog.model import Commit, Durability, MustBeAt, Put, Record
+from executors.capture import datalad_run_record
+from executors.model import KnownTask, TaskEvent, TaskSpec
+from executors.runner import STREAMS
+from executors.states import EventKind, IllegalTransitionError, TaskState
+from ontology.errors import ConflictError, NotFoundError, RequirementFailedError, SillageError
+from ontology.identifiers import last_part
+
+logger = logging.getLogger(__name__)
+
+REMARKS = frozenset({EventKind.WARN, EventKind.PROGRESS})
+LOG_LIMIT = 50_000_000
+
+
+class TaskService:
+    """Submits tasks to runners and records what becomes of them."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def submit(self, task: Record) -> None:
+        """Hand a queued task to its runner; one that cannot be handed over ends in an error, with the reason."""
+        runner = self._catalogue.runner(task.document["runner"])
+        try:
+            runner.submit(spec_of(self._catalogue, task), self.receive)
+        except ConflictError:
+            logger.debug("task %s was taken up already", task.id)
+        except SillageError as error:
+            self.receive(
+                task.id,
+                TaskEvent(
+                    kind=EventKind.ABORT,
+                    state=TaskState.SYSTEM_ERROR,
+                    attempt=task.document["attempt"],
+                    reason=error.code,
+                    detail=error.detail,
+                ),
+            )
+
+    def resume(self) -> None:
+        """Go on after a restart: compare every unfinished task with what its runner knows."""
+        by_runner: dict[str, list[KnownTask]] = {}
+        for task in pending(self._catalogue):
+            state = TaskState(task.document["state"])
+            known = KnownTask(
+                task_id=task.id, state=state, attempt=task.document["attempt"], spec=self._spec_or_none(task)
+            )
+            by_runner.setdefault(task.document["runner"], []).append(known)
+        for name, tasks in by_runner.items():
+            self._catalogue.runner(name).reconcile(tasks, self.receive)
+
+    def _spec_or_none(self, task: Record) -> TaskSpec | None:
+        try:
+            return spec_of(self._catalogue, task)
+        except SillageError:
+            return None
+
+    def receive(self, task_id: str, event: TaskEvent) -> None:
+        """Record an event; called by runners from threads of their own.
+
+        Raises:
+            SillageError: It could not be recorded; the runner delivers a final event again.
+        """
+        while True:
+            task = self._catalogue.repository.get(task_id)
+            if event.attempt != task.document["attempt"]:
+                return
+            try:
+                state = event.apply(TaskState(task.document["state"]))
+            except IllegalTransitionError:
+                logger.debug("task %s: a late %s is ignored", task_id, event.kind)
+                return
+            try:
+                self._record(task, event, state)
+            except RequirementFailedError:
+                continue
+            if state.is_final:
+                self._let_go(task)
+            return
+
+    def _record(self, task: Record, event: TaskEvent, state: TaskState) -> None:
+        document = _after(task.document, event, state)
+        puts: list[Put] = []
+        if event.kind is EventKind.COMPLETE and event.outputs:
+            puts, document["outputs"] = self._keep(task, event)
+        final = state.is_final
+        self._catalogue.repository.commit(
+            Commit(
+                principal=task.document["principal"],
+                action=f"task.{event.kind}",
+                changes=[task_put(self._catalogue, task.id, document), *puts],
+                requirements=[MustBeAt(task.id, task.version)],
+                durability=Durability.FULL if final else Durability.PROCESS,
+            )
+        )
+
+    def _keep(self, task: Record, event: TaskEvent) -> tuple[list[Put], list[dict[str, Any]]]:
+        """Save outputs as a commit of the derivative dataset; repeating it after a crash changes nothing."""
+        derivative = derivative_for(self._catalogue, task)
+        version = self._catalogue.repository.get(task.document["pipeline"])
+        descriptor = PipelineDescriptor.parse(version.document["descriptor"])
+        spec = spec_of(self._catalogue, task)
+        saved = self._catalogue.store.save_outputs(
+            self._catalogue.data_path(derivative),
+            [(output.host_path, dataset_path(output), output.sha256) for output in event.outputs],
+            message=f"{task.document['pipeline_name']} {task.document['pipeline_version']}",
+            run_record=datalad_run_record(spec, outputs=event.outputs, exit_code=event.exit_code or 0),
+        )
+        hints = {name: output.derived_from for name, output in descriptor.outputs.items()}
+        return output_puts(task, derivative, event.outputs, commit=saved, derived_from=hints)
+
+    def _let_go(self, task: Record) -> None:
+        """Keep the logs and free the runner's folder; a failure here loses nothing and is tried again by nobody."""
+        runner = self._catalogue.runner(task.document["runner"])
+        folder = log_folder(self._catalogue, task.id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for stream in STREAMS:
+                (folder / stream).write_bytes(runner.logs(task.id, stream, limit=LOG_LIMIT))
+            runner.release(task.id)
+        except (SillageError, OSError) as error:
+            logger.warning("task %s: its folder could not be cleared (%s)", task.id, type(error).__name__)
+
+
+def pending(catalogue: Catalogue) -> list[Record]:
+    """Return the tasks that have not ended."""
+    edges = catalogue.repository.edges_to([catalogue.iri], [PENDING])
+    return list(catalogue.repository.get_many([edge.source for edge in edges]).values())
+
+
+def log_folder(catalogue: Catalogue, task_id: str) -> Path:
+    """Return the folder where the logs of an ended task are kept."""
+    return catalogue.directory / "logs" / last_part(task_id)
+
+
+def read_log(catalogue: Catalogue, task: Record, stream: str, offset: int = 0, limit: int = 1_000_000) -> bytes:
+    """Return what a task has printed, from its runner while it runs and from the kept copy afterwards.
+
+    Raises:
+        InvalidRequestError: ``stream`` is neither ``stdout`` nor ``stderr``.
+    """
+    try:
+        return catalogue.runner(task.document["runner"]).logs(task.id, stream, offset, limit)
+    except NotFoundError:
+        kept = log_folder(catalogue, task.id) / stream
+        if not kept.is_file():
+            return b""
+        with kept.open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+
+
+def _after(document: Mapping[str, Any], event: TaskEvent, state: TaskState) -> dict[str, Any]:
+    after = {**document, "state": state.value}
+    if event.kind is EventKind.START:
+        after["start_time"] = event.time
+    if event.kind in REMARKS:
+        if event.detail:
+            after["remarks"] = [*document.get("remarks", []), event.detail]
+        if event.progress is not None:
+            after["progress"] = event.progress
+    if state.is_final:
+        after.update(
+            end_time=event.time,
+            exit_code=event.exit_code,
+            reason=event.reason,
+            detail=event.detail,
+            record=event.record,
+        )
+    return after

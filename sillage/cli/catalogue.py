@@ -1,0 +1,111 @@
+"""``sillage init``, ``serve``, ``status``, ``reindex``, ``check``, ``backup``, ``restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ontology.errors import InvalidRequestError, NotInstalledError
+from sillage.cli.output import People
+from sillage.cli.session import session_of
+from sillage.exits import Exit
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands on the command line."""
+    for command in (init, serve, status, reindex, check, backup, restore):
+        app.command()(command)
+
+
+def init(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    title: Annotated[str | None, typer.Option(help="Name of the catalogue.")] = None,
+) -> None:
+    """Make a new catalogue."""
+    session = session_of(context)
+    try:
+        from api.catalogue import create
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(f"init needs {error.name}", next_step='pip install "sillage[server]"') from error
+    body = create(directory, title=title)
+    session.output.answer(body, lambda people: _made(people, body))
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the catalogue over HTTP, pages included."""
+    session = session_of(context)
+    try:
+        from api.server import serve as run_server
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(f"serve needs {error.name}", next_step='pip install "sillage[server]"') from error
+    run_server(session.directory(), host=host, port=port, announce=lambda text: People().say(text))
+
+
+def status(context: typer.Context) -> None:
+    """Say what the catalogue holds and whether its views are up to date."""
+    session = session_of(context)
+    with session.client() as client:
+        body = client.get("status")
+    session.output.answer(body, lambda people: people.fields(body))
+
+
+def reindex(context: typer.Context) -> None:
+    """Rebuild every view from the ledger."""
+    session = session_of(context)
+    with session.client() as client, session.output.progress("Rebuilding ..."):
+        body = client.post("reindex")
+    session.output.answer(body, lambda people: people.fields(body))
+
+
+def check(context: typer.Context) -> int:
+    """Verify every invariant and every checksum; exits 1 when something is wrong."""
+    session = session_of(context)
+    with session.client() as client, session.output.progress("Checking ..."):
+        body = client.post("check")
+    session.output.answer(body, lambda people: _verdict(people, body))
+    return Exit.DONE if body["valid"] else Exit.NO
+
+
+def backup(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive to write (.tar).")]
+) -> None:
+    """Write a consistent copy of the catalogue (records, ledger, keys, terms; not the data) while it is in use."""
+    session = session_of(context)
+    if file.exists() or not file.parent.is_dir():
+        raise InvalidRequestError(f"{file} exists, or its folder does not", field="FILE")
+    with session.client() as client, session.output.progress("Copying ..."):
+        size = client.download("backup", file)
+    body = {"path": str(file), "size": size}
+    session.output.answer(body, lambda people: people.say(f"{file}: {size} bytes"))
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive that `backup` wrote.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Make a catalogue from a backup; check it afterwards with `sillage check`."""
+    session = session_of(context)
+    try:
+        from api.archive import restore as unpack
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(f"restore needs {error.name}", next_step='pip install "sillage[server]"') from error
+    body = unpack(file, directory)
+    session.output.answer(body, lambda people: people.fields(body))
+
+
+def _made(people: People, body: dict[str, Any]) -> None:
+    people.say(f"A new catalogue in {body['path']}\nid {body['id']}")
+    people.say(f"The administrator's token is in {body['token_file']}; in this folder you need none.")
+
+
+def _verdict(people: People, body: dict[str, Any]) -> None:
+    people.say("valid: every invariant and checksum holds" if body["valid"] else "NOT valid")
+    people.table(body["problems"], ["where", "detail"])

@@ -1,0 +1,248 @@
+"""The Python client: the HTTP interface as methods; answers are the bodies as dictionaries.
+
+Needs only httpx, so that a notebook does not pull in the server. Without a URL it mounts the application in
+process on a catalogue directory (``pip install "sillage[server]"``).
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED", "PREEMPTED"})
+
+
+class ProblemError(Exception):
+    """The service answered with a problem (RFC 9457); ``problem`` is its body, ``status`` the HTTP status."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"))
+        self.status = status
+        self.problem = dict(problem)
+
+    @property
+    def code(self) -> str:
+        """Last part of the problem's type, e.g. ``not-found``."""
+        return str(self.problem.get("type", "")).rsplit(":", 1)[-1]
+
+    @property
+    def next_step(self) -> str | None:
+        """What to do now, when the service says."""
+        return self.problem.get("next_step")
+
+
+class ServiceAwayError(Exception):
+    """The service does not answer."""
+
+
+class Client:
+    """A catalogue, by URL or in process.
+
+    Args:
+        url: Address of the service; then ``token`` says who asks.
+        catalog: Directory of a catalogue on this machine, instead of a URL.
+        token: Bearer token; in process, by default, the catalogue's own administrator token.
+        timeout: Seconds to wait for an answer; registrations and checks can take long.
+
+    Raises:
+        ValueError: Neither or both of ``url`` and ``catalog`` are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        catalog: str | Path | None = None,
+        token: str | None = None,
+        timeout: float | None = 3600.0,
+    ) -> None:
+        if (url is None) == (catalog is None):
+            raise ValueError("give either url or catalog")
+        transport: httpx.BaseTransport | None = None
+        if catalog is not None:
+            from sillage.in_process import BASE_URL, mount
+
+            transport, own = mount(Path(catalog))
+            url, token = BASE_URL, token or own
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        limits = httpx.Timeout(timeout, connect=10.0)
+        self._http = httpx.Client(base_url=str(url), headers=headers, transport=transport, timeout=limits)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections; in process, shut the application down."""
+        self._http.close()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request and return the response.
+
+        Raises:
+            ProblemError: The service refused, or failed.
+            ServiceAwayError: It does not answer.
+        """
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ServiceAwayError(f"{self._http.base_url}: {error}") from error
+        _raise_for(response)
+        return response
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Return the JSON body of ``GET /api/v1/{path}``."""
+        wanted = {key: value for key, value in params.items() if value is not None}
+        return self.request("GET", f"/api/v1/{path}", params=wanted).json()
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Any:
+        """Return the JSON body of ``POST /api/v1/{path}``."""
+        return self.request("POST", f"/api/v1/{path}", json=dict(body or {}), headers=headers).json()
+
+    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Yield every item of a listing, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **params)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    # Datasets and terms
+
+    def register_dataset(
+        self, path: str | Path, *, reader: str = "auto", in_place: bool = False, public: bool = False
+    ) -> dict[str, Any]:
+        """Register the dataset at ``path`` (of the service's machine)."""
+        body = {"path": str(path), "reader": reader, "in_place": in_place, "public": public}
+        answer: dict[str, Any] = self.post("datasets", body)
+        return answer
+
+    def show(self, id: str) -> dict[str, Any]:
+        """Return any record."""
+        answer: dict[str, Any] = self.get(f"records/{segment(id)}")
+        return answer
+
+    def load_terms(self, file: str | Path) -> dict[str, Any]:
+        """Load an ontology file."""
+        path = Path(file)
+        response = self.request("POST", "/api/v1/terms", params={"name": path.name}, content=path.read_bytes())
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    # Cohorts
+
+    def find_cohort(
+        self,
+        query: str,
+        *,
+        facets: Sequence[str] = (),
+        explain: bool = False,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """Return who matches a CQL2 query."""
+        body = {"query": query, "facets": list(facets), "explain": explain, "cursor": cursor, "limit": limit}
+        answer: dict[str, Any] = self.post("cohorts/query", body)
+        return answer
+
+    def freeze_cohort(self, query: str, *, label: str | None = None) -> dict[str, Any]:
+        """Freeze the present answer of a query."""
+        answer: dict[str, Any] = self.post("cohorts", {"query": query, "label": label})
+        return answer
+
+    # Pipelines and tasks
+
+    def register_pipeline(self, descriptor: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
+        """Register a Boutiques descriptor with the files of ``folder`` that it runs."""
+        files = {}
+        if folder is not None:
+            names = [f for f in sorted(folder.rglob("*")) if f.is_file() and "__pycache__" not in f.parts]
+            files = {f.relative_to(folder).as_posix(): base64.b64encode(f.read_bytes()).decode() for f in names}
+        answer: dict[str, Any] = self.post("pipelines", {"descriptor": dict(descriptor), "files": files})
+        return answer
+
+    def run(
+        self,
+        pipeline: str,
+        *,
+        cohort: str | None = None,
+        inputs: Mapping[str, Sequence[str]] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        runner: str | None = None,
+    ) -> dict[str, Any]:
+        """Submit a pipeline; returns at once with the task, or the batch of tasks."""
+        body = {
+            "pipeline": pipeline,
+            "cohort": cohort,
+            "inputs": {name: list(values) for name, values in (inputs or {}).items()},
+            "parameters": dict(parameters or {}),
+            "runner": runner,
+        }
+        answer: dict[str, Any] = self.post("tasks", body)
+        return answer
+
+    def wait(self, id: str, *, poll_s: float = 0.2) -> dict[str, Any]:
+        """Wait until a task or batch is finished and return it."""
+        while True:
+            task: dict[str, Any] = self.get(f"tasks/{segment(id)}")
+            if task["state"] in FINAL:
+                return task
+            time.sleep(poll_s)
+
+    def stream(self, path: str, **params: Any) -> Iterator[str]:
+        """Yield the lines of a streamed answer as they come."""
+        wanted = {key: value for key, value in params.items() if value is not None}
+        try:
+            with self._http.stream("GET", f"/api/v1/{path}", params=wanted) as response:
+                if response.is_error:
+                    response.read()
+                _raise_for(response)
+                yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise ServiceAwayError(f"{self._http.base_url}: {error}") from error
+
+    def download(self, path: str, target: Path, **params: Any) -> int:
+        """Write a streamed answer to ``target``, whole or not at all; return its size in bytes."""
+        partial = target.with_name(target.name + ".partial")
+        try:
+            with self._http.stream("GET", f"/api/v1/{path}", params=params) as response:
+                if response.is_error:
+                    response.read()
+                _raise_for(response)
+                with partial.open("wb") as file:
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+            partial.replace(target)
+        except httpx.TransportError as error:
+            raise ServiceAwayError(f"{self._http.base_url}: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target.stat().st_size
+
+
+def segment(id: str) -> str:
+    """Return an identifier as one segment of a path."""
+    return quote(id, safe=":;")
+
+
+def _raise_for(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {"title": response.reason_phrase, "detail": response.text[:200]}
+    raise ProblemError(response.status_code, problem if isinstance(problem, dict) else {"detail": str(problem)})
