@@ -29,19 +29,20 @@ class Contents:
     def read(self, files: Iterable[TreeFile], *, limit: int) -> Iterator[tuple[str, bytes]]:
         """Yield path and content of those of ``files`` that can be read; the others are noted as problems."""
         readable = (file for file in files if self._readable(file, limit))
-        while batch := [file.path for file in islice(readable, BATCH)]:
-            found = self._tree.read_many(batch)
-            for path in batch:
+        while known := {file.path: file.sha256 for file in islice(readable, BATCH)}:
+            found = self._tree.read_many(known)
+            for path in known:
                 content = found.pop(path, None)
                 if content is None:
                     self._problems.add(path, "could not be read")
                     continue
-                self._sha256[path] = hashlib.sha256(content).hexdigest()
+                if known[path] is None:
+                    self._sha256[path] = hashlib.sha256(content).hexdigest()
                 yield path, content
 
     def complete(self, files: Sequence[TreeFile]) -> None:
         """Work out the checksums of those of ``files`` whose content is here and whose checksum is not known."""
-        wanted = [f.path for f in files if f.sha256 is None and f.present and not f.link]
+        wanted = [f.path for f in files if f.sha256 is None and f.present]
         self._sha256 |= self._tree.checksums(path for path in wanted if path not in self._sha256)
 
     def sha256(self, file: TreeFile) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,31 +12,20 @@ from pathlib import Path
 from typing_extensions import override
 
 from catalog.tree import Tree, TreeFile
+from catalog.versions.annex import POINTER_LIMIT, key_of_link, key_of_pointer, parse_key
 from ontology.errors import InvalidRequestError, NotFoundError
 
 LEFT_OUT = frozenset({".git", ".datalad", ".gitattributes"})
-_ANNEX_TARGET = re.compile(r"(?:^|/)annex/objects/(?:.*/)?([^/]+)$")
-_KEY_SIZE = re.compile(r"-s(\d+)")
-_KEY_SHA256 = re.compile(r"SHA256E?-.*?--([0-9a-f]{64})(?:\.|$)")
-_POINTER = b"/annex/objects/"
-_POINTER_BYTES = 512
 _CHUNK = 1024 * 1024
 _Note = Callable[[bytes], None]
-
-
-def annex_key_facts(key: str) -> tuple[int | None, str | None]:
-    """Return size and SHA-256 that a git-annex key states, each None where it does not."""
-    size = _KEY_SIZE.search(key.partition("--")[0])
-    digest = _KEY_SHA256.match(key)
-    return (int(size[1]) if size else None, digest[1] if digest else None)
 
 
 class FolderTree(Tree):
     """A folder on disk.
 
-    Regular files are read; a link to one inside the folder reads as that file; any other link, and anything
-    that is no file (a socket, a device, a folder that may not be opened), is listed as a ``link`` and left
-    alone. Folders behind links are not walked, so a loop does no harm.
+    Regular files are read, and so are links to files inside the folder. Any other link, and anything that is
+    no file (a socket, a device, a folder that may not be opened), is listed as a ``link`` whose content is not
+    present, and left alone. Folders behind links are not walked, so a loop does no harm.
 
     Args:
         path: The folder.
@@ -111,7 +100,7 @@ class FolderTree(Tree):
         entry = self._index().get(path)
         if entry is None:
             raise NotFoundError(f"no file {path} in the folder", field="path")
-        if entry.link:
+        if entry.link and not entry.present:
             raise InvalidRequestError(f"{path} is a link that is not followed", field="path")
         if not entry.present:
             raise NotFoundError(f"the content of {path} is not here", field="path")
@@ -165,7 +154,7 @@ class FolderTree(Tree):
             % (os.fsencode(relative), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         )
         if stat.S_ISREG(status.st_mode):
-            if self._unlocked_annex and status.st_size <= _POINTER_BYTES:
+            if self._unlocked_annex and status.st_size <= POINTER_LIMIT:
                 return self._unlocked(relative, entry.path, status.st_size)
             return TreeFile(relative, status.st_size)
         if stat.S_ISLNK(status.st_mode):
@@ -173,19 +162,16 @@ class FolderTree(Tree):
         return TreeFile(relative, None, present=False, link=True)
 
     def _linked(self, relative: str, full: str) -> TreeFile:
-        target = os.readlink(full)
-        annexed = _ANNEX_TARGET.search(target)
-        inside = self._inside(full)
-        try:
-            status = os.stat(full) if inside else None
-        except OSError:
-            status = None
+        key = parse_key(key_of_link(os.readlink(full)) or "")
+        status = None
+        if self._inside(full):
+            with contextlib.suppress(OSError):
+                status = os.stat(full)
         regular = status is not None and stat.S_ISREG(status.st_mode)
-        if annexed:
-            size, digest = annex_key_facts(annexed[1])
-            return TreeFile(relative, status.st_size if status and regular else size, digest, present=regular)
+        if key is not None:
+            return TreeFile(relative, key.size, key.sha256, present=regular)
         if status is not None and regular:
-            return TreeFile(relative, status.st_size)
+            return TreeFile(relative, status.st_size, link=True)
         return TreeFile(relative, None, present=False, link=True)
 
     @staticmethod
@@ -193,11 +179,10 @@ class FolderTree(Tree):
         """Recognise the pointer that stands for an unlocked annexed file whose content is elsewhere."""
         try:
             with open(full, "rb") as stream:
-                content = stream.read(_POINTER_BYTES)
+                content = stream.read(POINTER_LIMIT)
         except OSError:
             return TreeFile(relative, size, present=False)
-        if not content.startswith(_POINTER):
+        key = parse_key(key_of_pointer(content) or "")
+        if key is None:
             return TreeFile(relative, size)
-        key = os.fsdecode(content.split(b"\n", 1)[0].rsplit(b"/", 1)[-1])
-        size_of_key, digest = annex_key_facts(key)
-        return TreeFile(relative, size_of_key, digest, present=False)
+        return TreeFile(relative, key.size, key.sha256, present=False)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ontology.crosswalk import Value
+
 Document = dict[str, Any]
 Summary = Mapping[str, Mapping[str, int]]
 
@@ -54,32 +56,28 @@ class Reading:
     byte_size: int
 
 
-class MappedValue(Protocol):
-    """One statement about a property, as ``ontology.crosswalk.Value`` makes it."""
-
-    def to_json(self) -> Document:
-        """Return the value as records hold it."""
-
-
 class Terms(Protocol):
     """What a reader needs of ``ontology.crosswalk.Crosswalk``: words in, terms out."""
 
-    def participant_property(self, column: str) -> str:
+    def participant_property(self, column: str, *, description: Mapping[str, Any] | None = None) -> str:
         """Return the property that a column of a participants table states."""
 
     def value(
         self,
         prop: str,
-        original: Any,
+        original: str,
         *,
         description: Mapping[str, Any] | None = None,
         source: str | None = None,
         session: str | None = None,
-    ) -> MappedValue:
+    ) -> Value:
         """Return ``original`` as a value of ``prop``, with its term where one is known."""
 
     def categorical(self, prop: str) -> bool:
         """Tell whether values of ``prop`` ought to have terms."""
 
-    def acquisition(self, suffix: str, datatype: str, metadata: Mapping[str, Any]) -> Mapping[str, Sequence[Any]]:
+    def is_diagnosis(self, value: Value) -> bool:
+        """Tell whether a value, of whatever column, means a disease or that there is none."""
+
+    def acquisition(self, suffix: str, datatype: str, metadata: Mapping[str, Any]) -> Mapping[str, Sequence[Value]]:
         """Return the properties of an acquisition that its suffix, datatype and sidecar state."""

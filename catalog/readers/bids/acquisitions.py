@@ -122,9 +122,9 @@ class Acquisitions:
         for column, cell in row.items():
             if column in _KEYS or cell in MISSING:
                 continue
-            value = self._mapper.cell(column, cell, source=table.path, description=dictionary.get(column))
-            if value is not None:
-                add_values(into, self._mapper.property_of(column), [value])
+            description = dictionary.get(column)
+            for prop, value in self._mapper.cell(column, cell, source=table.path, description=description):
+                add_values(into, prop, [value])
 
     def _weighting(self, image: NamedFile) -> Values:
         """Return number of directions and largest b-value from the nearest ``.bval``."""

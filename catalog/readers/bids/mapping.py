@@ -7,8 +7,14 @@ from typing import Any
 
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document, Terms
+from ontology.crosswalk import Value
 
 Values = dict[str, list[Document]]
+Stated = Sequence[tuple[str, Document]]
+"""Properties and what is said of each."""
+
+_GROUP = "group"
+_DIAGNOSIS = "diagnosis"
 
 
 class Mapper:
@@ -22,68 +28,73 @@ class Mapper:
     def __init__(self, terms: Terms, problems: ProblemLog) -> None:
         self._terms = terms
         self._problems = problems
-        self._values: dict[tuple[str, str, str, str | None], Document] = {}
-        self._properties: dict[str, str] = {}
+        self._cells: dict[tuple[str, str, str, str | None], Stated] = {}
         self._categorical: dict[str, bool] = {}
-        self._imaging: dict[tuple[str, str, int], tuple[Document, Values]] = {}
+        self._json: dict[int, tuple[Value, Document]] = {}
         self.mapped: dict[str, dict[str, int]] = {}
         self.unmapped: dict[str, dict[str, int]] = {}
 
-    def property_of(self, column: str) -> str:
-        """Return the property that a column states."""
-        found = self._properties.get(column)
-        if found is None:
-            found = self._properties[column] = self._terms.participant_property(column)
-        return found
-
-    def knows(self, column: str) -> bool:
-        """Tell whether the column's name means the same in whatever table it stands."""
-        prop = self.property_of(column)
+    def knows(self, column: str, description: Any) -> bool:
+        """Tell whether the column means the same in whatever table it stands."""
+        prop = self._property(column, description)
         return self._is_categorical(prop) or _plain(prop) != _plain(column)
 
     def cell(
         self, column: str, original: str, *, source: str, description: Any = None, session: str | None = None
-    ) -> Document | None:
-        """Return a cell of the table ``source`` as a value, or None where it is missing."""
+    ) -> Stated:
+        """Return what a cell of the table ``source`` states: nothing where it is missing."""
         key = (column, original, source, session)
-        found = self._values.get(key)
+        found = self._cells.get(key)
         if found is None:
-            about = description if isinstance(description, dict) else None
-            found = self._terms.value(
-                self.property_of(column), original, description=about, source=source, session=session
-            ).to_json()
-            self._values[key] = found
-        if found.get("value") is None:
-            return None
-        self._count(self.property_of(column), found, source, column)
+            found = self._cells[key] = self._read_cell(key, description if isinstance(description, dict) else None)
+        for prop, value in found:
+            self._count(prop, value, source, column)
         return found
 
     def imaging(self, suffix: str, datatype: str, metadata: Document) -> Values:
         """Return the properties that suffix, datatype and sidecar of a recording state."""
-        key = (suffix, datatype, id(metadata))
-        known = self._imaging.get(key)
+        properties: Values = {}
+        for name, values in self._terms.acquisition(suffix, datatype, metadata).items():
+            stated = [found for value in values if (found := self._as_json(value))["value"] is not None]
+            for found in stated:
+                self._count(name, found, ".", name)
+            if stated:
+                properties[name] = stated
+        return properties
+
+    def _read_cell(self, key: tuple[str, str, str, str | None], description: Document | None) -> Stated:
+        column, original, source, session = key
+        prop = self._property(column, description)
+        value = self._terms.value(prop, original, description=description, source=source, session=session)
+        if value.value is None:
+            return ()
+        stated = [(prop, self._as_json(value))]
+        if prop == _GROUP and value.term and self._terms.is_diagnosis(value):
+            stated.append((_DIAGNOSIS, stated[0][1]))
+        return stated
+
+    def _property(self, column: str, description: Any) -> str:
+        about = description if isinstance(description, dict) else None
+        return self._terms.participant_property(column, description=about)
+
+    def _as_json(self, value: Value) -> Document:
+        """Return a value as records hold it; the crosswalk hands out equal values as one object."""
+        known = self._json.get(id(value))
         if known is None:
-            found = self._terms.acquisition(suffix, datatype, metadata)
-            properties = {name: [value.to_json() for value in values] for name, values in found.items()}
-            # The metadata are kept beside the answer so that their identity is not given to another object.
-            known = self._imaging[key] = (metadata, properties)
-        for name, stated in known[1].items():
-            for value in stated:
-                if value.get("value") is not None:
-                    self._count(name, value, "", name)
+            # The value is kept beside its form so that its identity is not given to another object.
+            known = self._json[id(value)] = (value, value.to_json())
         return known[1]
 
     def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str) -> None:
-        original = value.get("original", value.get("value"))
-        text = original if isinstance(original, str) else str(original)
-        if value.get("term"):
+        if "term" in value:
             counts = self.mapped.setdefault(prop, {})
-        elif self._is_categorical(prop):
+        elif isinstance(value["value"], str) and self._is_categorical(prop):
             counts = self.unmapped.setdefault(prop, {})
-            if text not in counts:
-                self._problems.add(source or ".", f"{text!r} found no term; it is kept as text", column)
         else:
             return
+        text = value["original"]
+        if text not in counts and "term" not in value:
+            self._problems.add(source, f"{text!r} found no term; it is kept as text", column)
         counts[text] = counts.get(text, 0) + 1
 
     def _is_categorical(self, prop: str) -> bool:

@@ -118,20 +118,17 @@ class People:
         for column, cell in row.items():
             if column in _KEYS or cell in MISSING:
                 continue
-            named = self._named(column, measure)
-            value = self._mapper.cell(
-                named, cell, source=table.path, description=dictionary.get(column), session=session
-            )
-            if value is None:
-                continue
-            prop = self._mapper.property_of(named)
-            add_values(person.properties, prop, [value])
-            if session is not None:
-                add_values(person.sessions.setdefault(session, {}), prop, [value])
+            description = dictionary.get(column)
+            named = self._named(column, measure, description)
+            stated = self._mapper.cell(named, cell, source=table.path, description=description, session=session)
+            for prop, value in stated:
+                add_values(person.properties, prop, [value])
+                if session is not None:
+                    add_values(person.sessions.setdefault(session, {}), prop, [value])
 
-    def _named(self, column: str, measure: str) -> str:
+    def _named(self, column: str, measure: str, description: object) -> str:
         """Return the column's name, with its table's before it where it means nothing by itself."""
-        if not measure or self._mapper.knows(column) or column.lower().startswith(measure.lower()):
+        if not measure or self._mapper.knows(column, description) or column.lower().startswith(measure.lower()):
             return column
         return f"{measure}_{column}"
 

@@ -28,10 +28,7 @@ _TABLE_SUFFIXES = frozenset({"participants", "samples", "scans", "sessions"})
 
 def is_bids(files: Sequence[TreeFile]) -> bool:
     """Tell whether a tree looks like a BIDS dataset: it has a description, or folders of participants."""
-    return any(
-        file.path == DESCRIPTION or (file.path.startswith("sub-") and "/" in file.path and not file.link)
-        for file in files
-    )
+    return any(file.path == DESCRIPTION or (file.path.startswith("sub-") and "/" in file.path) for file in files)
 
 
 def read_bids(tree: Tree, terms: Terms) -> Reading:
@@ -51,9 +48,7 @@ def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
         return InvalidRequestError(
             "the folder is empty", field="path", next_step="Give the folder that holds dataset_description.json."
         )
-    below = sorted(
-        file.path.rpartition("/")[0] for file in files if file.path.endswith("/" + DESCRIPTION) and not file.link
-    )
+    below = sorted(file.path.rpartition("/")[0] for file in files if file.path.endswith("/" + DESCRIPTION))
     hint = (
         f"Register {below[0]} instead: {DESCRIPTION} lies there."
         if below
@@ -185,7 +180,7 @@ class _BidsReader:
         described = {
             file.path.rpartition("/")[0]: file
             for file in self._sorted.derived
-            if file.path.endswith("/" + DESCRIPTION) and file.path.count("/") <= 2 and not file.link
+            if file.path.endswith("/" + DESCRIPTION) and file.path.count("/") <= 2
         }
         found: list[Document] = []
         for path, raw in self._contents.read(described.values(), limit=documents.BYTES):

@@ -42,7 +42,7 @@ def sort_files(tree: Tree, files: Sequence[TreeFile], schema: BidsSchema, proble
             result.skip(top)
             if top == "derivatives":
                 result.derived.append(file)
-        elif file.link:
+        elif file.link and not file.present:
             problems.add(path, "is a link that leaves the folder or leads to no file; it was not followed")
             result.skip("links")
         elif path.startswith(".") or "/." in path:
