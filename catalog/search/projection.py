@@ -1,0 +1,286 @@
+"""What of a record can be searched: records into statements, the same for every search backend.
+
+A *statement* is one non-missing value of one property (``docs/reference/records.md``), under its canonical name,
+with the texts by which it may be asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from catalog.model import Record
+from catalog.search.names import BUILT_IN, INDEX_ENTITIES, Level, canonical_name, fold
+from catalog.search.units import comparable
+from ontology.identifiers import last_part
+
+MAX_LIST: Final = 32
+"""Longer lists in sidecars (slice timing, frame tables) are no values that people search by, and left out."""
+MAX_DEPTH: Final = 4
+MAX_TEXT: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One value of one property.
+
+    Attributes:
+        property: Canonical name.
+        kind: ``number``, ``text``, ``boolean`` or ``term`` (a term without a value of its own).
+        text: The value, where it is a text.
+        number: The value as it is compared (in the property's own unit), 0 or 1 for a boolean.
+        unit: UCUM code of the value as found.
+        term: IRI of the term it is mapped to.
+        label: The term's label when it was mapped.
+        original: The text found in the source.
+        source: File that says so.
+        session: Label of the session it belongs to.
+    """
+
+    property: str
+    kind: str
+    text: str | None = None
+    number: float | None = None
+    unit: str | None = None
+    term: str | None = None
+    label: str | None = None
+    original: str | None = None
+    source: str | None = None
+    session: str | None = None
+
+    @property
+    def value(self) -> str | int | float | bool | None:
+        """The value as it is shown: whole numbers without a decimal point."""
+        if self.kind == "boolean":
+            return bool(self.number)
+        if self.number is not None:
+            return whole(self.number)
+        return self.text
+
+    def forms(self) -> frozenset[str]:
+        """Return the folded texts that equal this value: value, original, label, term IRI."""
+        value = self.value
+        shown = ("true" if value else "false") if isinstance(value, bool) else value
+        texts = [str(shown)] if shown is not None else []
+        texts += [text for text in (self.original, self.label, self.term) if text]
+        if self.property == "session":
+            texts += [_other_form(text, "ses-") for text in texts]
+        return frozenset(map(fold, texts))
+
+    @property
+    def facet(self) -> str:
+        """Key under which a facet counts it: one per term, else per folded value."""
+        if self.term:
+            return "term:" + self.term
+        return f"{self.kind}:{fold(self.text) if self.text is not None else self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantEntry:
+    """A participant as search knows it."""
+
+    id: str
+    label: str
+    dataset: str | None
+    statements: frozenset[Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionEntry:
+    """An acquisition as search knows it."""
+
+    id: str
+    label: str
+    dataset: str | None
+    participant: str | None
+    statements: frozenset[Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """A dataset as search knows it: the names that the built-in property ``dataset`` answers to."""
+
+    id: str
+    label: str
+    title: str | None
+
+
+Entry = ParticipantEntry | AcquisitionEntry | DatasetEntry
+
+SEARCHED: Final = frozenset({"Dataset", "Participant", "Acquisition"})
+
+
+def project(record: Record) -> Entry:
+    """Return the searchable side of a live record of a searched type.
+
+    Raises:
+        ValueError: The record is of another type.
+    """
+    document = record.document
+    label = _clean(document.get("label") or last_part(record.id))
+    dataset = record.dataset
+    if record.type == "Participant":
+        return ParticipantEntry(record.id, label, dataset, frozenset(_participant(document)))
+    if record.type == "Acquisition":
+        participant = document.get("participant")
+        return AcquisitionEntry(record.id, label, dataset, participant, frozenset(_acquisition(document)))
+    if record.type == "Dataset":
+        title = document.get("title")
+        return DatasetEntry(record.id, label, _clean(title) if isinstance(title, str) else None)
+    raise ValueError(f"records of type {record.type} are not searched")
+
+
+def built_in(name: str, *, id: str, label: str, title: str | None = None) -> Statement:
+    """Return a built-in property as a statement: ``id``, ``label``, or ``dataset`` (of the dataset's names)."""
+    if name == "id":
+        return Statement("id", "text", text=id, original=last_part(id))
+    if name == "label":
+        return Statement("label", "text", text=label, original=_other_form(label, "sub-"))
+    return Statement("dataset", "text", text=id, label=label, original=last_part(id), source=title)
+
+
+def built_in_forms(statement: Statement) -> frozenset[str]:
+    """Return the folded texts that equal a built-in value; a dataset also answers to its title."""
+    title = statement.source if statement.property == "dataset" else None
+    return statement.forms() | ({fold(title)} if title else frozenset())
+
+
+def whole(number: float) -> int | float:
+    """Return a number without a decimal point where it has no fraction."""
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _participant(document: Mapping[str, Any]) -> Iterator[Statement]:
+    yield from _values(document.get("properties"), Level.PARTICIPANT, None)
+    for session in _list(document.get("sessions")):
+        if isinstance(session, Mapping):
+            label = session.get("label")
+            if isinstance(label, str):
+                yield from _scalar("session", label, source=None)
+            yield from _values(session.get("properties"), Level.PARTICIPANT, label)
+
+
+def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
+    for name in ("suffix", "datatype", "session", "derived"):
+        yield from _scalar(name, document.get(name), source=None)
+    taken = set(BUILT_IN | {"suffix", "datatype", "session", "derived"})
+    properties = document.get("properties")
+    mapped = list(_values(properties, Level.ACQUISITION, None))
+    yield from mapped
+    entities = document.get("bids_entities")
+    for key, value in entities.items() if isinstance(entities, Mapping) else ():
+        name = canonical_name(str(key), Level.ACQUISITION)
+        if name not in taken and name != "subject":
+            yield from _entity(name, value)
+    taken |= {statement.property for statement in mapped}
+    metadata = document.get("metadata")
+    if isinstance(metadata, Mapping):
+        yield from _fields(metadata, "", taken, 0)
+
+
+def _values(properties: Any, level: Level, session: str | None) -> Iterator[Statement]:
+    for key, values in properties.items() if isinstance(properties, Mapping) else ():
+        name = canonical_name(str(key), level)
+        if name in BUILT_IN:
+            continue
+        for value in _list(values):
+            if isinstance(value, Mapping):
+                yield from _scalar(name, value.get("value"), said=value, session=session)
+
+
+def _entity(name: str, value: Any) -> Iterator[Statement]:
+    if name in INDEX_ENTITIES and isinstance(value, str) and value.isdecimal() and value.isascii():
+        yield from _scalar(name, int(value), said={"original": value})
+    else:
+        yield from _scalar(name, value)
+
+
+def _fields(fields: Mapping[str, Any], prefix: str, taken: set[str], depth: int) -> Iterator[Statement]:
+    """Yield the scalars of a sidecar; an object's fields are named ``parent.field``."""
+    for key, value in fields.items():
+        name = prefix + canonical_name(str(key), Level.ACQUISITION)
+        if name in taken:
+            continue
+        items = value if isinstance(value, list) else [value]
+        if len(items) > MAX_LIST:
+            continue
+        for item in _flat(items):
+            if isinstance(item, Mapping):
+                if depth < MAX_DEPTH:
+                    yield from _fields(item, name + ".", taken, depth + 1)
+            else:
+                yield from _scalar(name, item, source="sidecar")
+
+
+def _flat(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, list):
+            yield from (inner for inner in item[:MAX_LIST] if not isinstance(inner, list))
+        else:
+            yield item
+
+
+def _scalar(
+    name: str,
+    value: Any,
+    *,
+    said: Mapping[str, Any] | None = None,
+    source: str | None = None,
+    session: str | None = None,
+) -> Iterator[Statement]:
+    """Yield the statement of a value, or nothing where it is missing."""
+    said = said or {}
+    term = _text(said.get("term"))
+    kind, text, number = _typed(value)
+    if kind is None and term is None:
+        return
+    unit = _text(said.get("unit"))
+    yield Statement(
+        name,
+        kind or "term",
+        text=text,
+        number=comparable(name, number, unit) if kind == "number" and number is not None else number,
+        unit=unit,
+        term=term,
+        label=_text(said.get("label")),
+        original=_text(said.get("original")),
+        source=_text(said.get("source")) or source,
+        session=_text(said.get("session")) or _text(session),
+    )
+
+
+def _typed(value: Any) -> tuple[str | None, str | None, float | None]:
+    """Return kind, text and number of a JSON value; (None, None, None) where there is none."""
+    if isinstance(value, bool):
+        return "boolean", None, float(value)
+    if isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return "number", None, number + 0.0  # no negative zero
+        return "text", str(value)[:MAX_TEXT], None
+    if isinstance(value, str) and value.strip():
+        return "text", _clean(value)[:MAX_TEXT], None
+    return None, None, None
+
+
+def _text(value: Any) -> str | None:
+    return _clean(value)[:MAX_TEXT] if isinstance(value, str) and value.strip() else None
+
+
+def _clean(text: Any) -> str:
+    """Return a text that can be stored: half a surrogate pair becomes a question mark."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _other_form(text: str, prefix: str) -> str:
+    """Return a BIDS label with its prefix if it came without, and without if it came with."""
+    return text.removeprefix(prefix) if text.startswith(prefix) else prefix + text
