@@ -209,9 +209,7 @@ class _Builder(Statements):
         """State a mention of an entity as described in a bundle (PROV-LINKS 3.1)."""
         return self.state(v.MENTION, None, (specific, general, bundle))
 
-    def _subtype(
-        self, subtype: str, id: str | None, pair: tuple[str, str], attributes: Attributes | None
-    ) -> Statement:
+    def _subtype(self, subtype: str, id: str | None, pair: tuple[str, str], attributes: Attributes | None) -> Statement:
         more = list(self._pairs(attributes)) if attributes else []
         return self.state(v.DERIVATION, id, pair, [*more, (Identifier(v.TYPE), Identifier(subtype))])
 
