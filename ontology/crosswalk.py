@@ -1,0 +1,324 @@
+"""The crosswalk from BIDS to terms: participant columns and their values, suffixes, datatypes, sidecars.
+
+Nothing is guessed: a value is mapped where its data dictionary says what it means, or where it names exactly
+one term of the property's own branch; otherwise it keeps its text and has no term, and the registration
+reports it. The original text always stays beside the value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ontology.column_rules import MISSING, ColumnRules, parse_number
+from ontology.crosswalk_tables import (
+    ANNOTATED,
+    CATEGORICAL,
+    COLUMNS,
+    CONTRAST,
+    DISEASE,
+    HEALTHY,
+    MODALITIES,
+    MODALITY,
+    NUMBER_UNITS,
+    NUMBERS,
+    SIDECAR,
+    TERMS,
+    TEXTS,
+)
+from ontology.curies import expand, is_iri
+from ontology.errors import SillageError
+from ontology.terms import Term, TermIndex
+from ontology.units import YEAR, in_years, ucum
+
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
+_WITH_UNIT: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_CACHED: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One statement about a property (``docs/reference/records.md``).
+
+    Attributes:
+        value: Number, text, truth value, or None where the source says that it is missing.
+        original: The text found.
+        unit: UCUM code.
+        term: IRI of the term that the value means.
+        label: Label of that term, or what the data dictionary calls the value.
+        source: File that says so.
+        session: Label of the session that it holds for; None where it holds for the participant.
+    """
+
+    value: float | str | bool | None
+    original: str
+    unit: str | None = None
+    term: str | None = None
+    label: str | None = None
+    source: str | None = None
+    session: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as the record holds it: ``value`` and ``original``, and the others that are not None."""
+        members: dict[str, Any] = {"value": self.value, "original": self.original}
+        for name in ("unit", "term", "label", "source", "session"):
+            given = getattr(self, name)
+            if given is not None:
+                members[name] = given
+        return members
+
+
+class Crosswalk:
+    """Maps what BIDS datasets say to terms of one index; remembers what it has mapped."""
+
+    def __init__(self, index: TermIndex) -> None:
+        self._index = index
+        self._digest = ""
+        self._values: dict[Any, Value] = {}
+        self._acquisitions: dict[Any, dict[str, list[Value]]] = {}
+        self._rules: dict[int, ColumnRules] = {}
+
+    def participant_property(self, column: str, *, description: Mapping[str, Any] | None = None) -> str:
+        """Return the canonical name of the property that a column of ``participants.tsv`` states.
+
+        Args:
+            column: Header of the column, in any style (``Age``, ``age_years``, ``dominantHand``).
+            description: Its data dictionary entry; a Neurobagel annotation in it has the first word.
+        """
+        if description:
+            annotated = ANNOTATED.get(self._column_rules(description).about or "")
+            if annotated:
+                return annotated
+        name = snake_case(column)
+        return COLUMNS.get(name.replace("_", " "), name)
+
+    def categorical(self, prop: str) -> bool:
+        """Tell whether a value of this property that has no term is worth reporting."""
+        rule = CATEGORICAL.get(prop)
+        return rule is not None and rule.reported
+
+    def is_diagnosis(self, value: Value) -> bool:
+        """Tell whether a value (of a ``group`` column, say) means a disease, or that there is none."""
+        if value.term is None:
+            return False
+        return value.term == expand(HEALTHY) or value.term in self._branch(DISEASE)
+
+    def value(
+        self,
+        prop: str,
+        original: str,
+        *,
+        description: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        session: str | None = None,
+    ) -> Value:
+        """Return what a cell of a table states.
+
+        Args:
+            prop: Canonical property (:meth:`participant_property`).
+            original: The cell as found.
+            description: The column's entry in the data dictionary (BIDS 1.11, tabular files; Neurobagel annotations).
+            source: File that the cell comes from.
+            session: Label of the session that it holds for.
+        """
+        self._forget_if_changed()
+        rules = self._column_rules(description) if description else None
+        key = (prop, original, id(rules), source, session)
+        kept = self._values.get(key)
+        if kept is None:
+            kept = self._values[key] = self._value(prop, original, rules, (source, session))
+        return kept
+
+    def _value(
+        self, prop: str, original: str, rules: ColumnRules | None, where: tuple[str | None, str | None]
+    ) -> Value:
+        source, session = where
+        text = original.strip()
+        if text.casefold() in MISSING or (rules and text in rules.missing):
+            return Value(value=None, original=original, source=source, session=session)
+        unit = rules.unit if rules else None
+        label = rules.levels.get(text) if rules else None
+        term = self._level_term(prop, text, rules)
+        if term is None and label is None:
+            plain, unit = self._plain(prop, text, unit, rules)
+        else:
+            plain, unit = text, None
+        return Value(
+            value=plain,
+            original=original,
+            unit=unit,
+            term=term.iri if term else (rules.term_url(text) if rules else None),
+            label=term.label if term else label,
+            source=source,
+            session=session,
+        )
+
+    def _level_term(self, prop: str, text: str, rules: ColumnRules | None) -> Term | None:
+        """Return the term of a categorical value: by its data dictionary, then by its name."""
+        if rules:
+            url = rules.term_url(text)
+            if url:
+                return self._term(url, ())
+        rule = CATEGORICAL.get(prop)
+        if rule is None or (rule.numbers and parse_number(text) is not None and not (rules and text in rules.levels)):
+            return None
+        described = rules.levels.get(text) if rules else None
+        for name in (described, text):
+            term = self._term(name, rule.roots) if name else None
+            if term is not None:
+                return term
+        return None
+
+    def _plain(
+        self, prop: str, text: str, unit: str | None, rules: ColumnRules | None
+    ) -> tuple[float | str | bool, str | None]:
+        """Return a value that is no term, and its unit where it is a number."""
+        rule = CATEGORICAL.get(prop)
+        number = None if rule and not rule.numbers else (rules.number(text) if rules else parse_number(text))
+        if prop == "age":
+            return _age(text, number, unit, rules)
+        if number is not None:
+            return number, unit
+        if text.casefold() in {"true", "false"}:
+            return text.casefold() == "true", None
+        return text, None
+
+    def acquisition(self, suffix: str, datatype: str, metadata: Mapping[str, Any]) -> dict[str, list[Value]]:
+        """Return what the name and the sidecar of an acquisition state, by property.
+
+        Args:
+            suffix: BIDS suffix (``T1w``).
+            datatype: BIDS datatype (``anat``).
+            metadata: Its sidecars, merged by the inheritance principle.
+        """
+        self._forget_if_changed()
+        key = (suffix, datatype, *(_hashable(metadata[name]) for name in SIDECAR if name in metadata))
+        present = tuple(name for name in SIDECAR if name in metadata)
+        kept = self._acquisitions.get((key, present))
+        if kept is None:
+            kept = self._acquisition(suffix, datatype, {name: metadata[name] for name in present})
+            self._acquisitions[key, present] = kept
+        return {prop: list(values) for prop, values in kept.items()}
+
+    def _acquisition(self, suffix: str, datatype: str, metadata: Mapping[str, Any]) -> dict[str, list[Value]]:
+        found = self._from_name(suffix, datatype)
+        for member, (prop, root) in TERMS.items():
+            for text in _texts(metadata.get(member)):
+                term = self._term(text, (root,))
+                found.setdefault(prop, []).append(_termed(text, term, source=member))
+        for member, (prop, unit) in NUMBERS.items():
+            if member in metadata:
+                given = metadata.get(NUMBER_UNITS.get(member, ""))
+                value = _measure(metadata[member], ucum(given) if isinstance(given, str) else unit, member)
+                if value is not None:
+                    found[prop] = [value]
+        for member, prop in TEXTS.items():
+            texts = _texts(metadata.get(member))
+            if texts:
+                found[prop] = [Value(value=text, original=text, source=member) for text in texts]
+        return found
+
+    def _from_name(self, suffix: str, datatype: str) -> dict[str, list[Value]]:
+        """Return modality and contrast as the file's name and folder give them."""
+        found: dict[str, list[Value]] = {}
+        by_suffix = self._term(f"bids-suffix:{suffix}", ())
+        modality = self._term(MODALITIES[datatype], ()) if datatype in MODALITIES else None
+        if by_suffix and by_suffix.iri in self._branch(CONTRAST):
+            found["contrast"] = [_termed(suffix, by_suffix, source="suffix")]
+        elif by_suffix and datatype == "micr" and by_suffix.iri in self._branch(MODALITY):
+            modality = by_suffix
+        if modality:
+            found["modality"] = [_termed(datatype, modality, source="datatype")]
+        return found
+
+    def _branch(self, root: str) -> frozenset[str]:
+        try:
+            return self._index.descendants(root)
+        except SillageError:
+            return frozenset()
+
+    def _term(self, text: str, roots: tuple[str, ...]) -> Term | None:
+        """Return the one term that ``text`` names within ``roots``; None where it names none, or several."""
+        known = [root for root in roots if self._branch(root)]
+        if roots and not known:
+            return None
+        try:
+            return self._index.resolve(text, within=known).term
+        except SillageError:
+            return None
+
+    def _column_rules(self, description: Mapping[str, Any]) -> ColumnRules:
+        rules = self._rules.get(id(description))
+        if rules is None or rules.source is not description:
+            if len(self._rules) > _CACHED:
+                self._rules.clear()
+                self._values.clear()
+            rules = self._rules[id(description)] = ColumnRules(description)
+        return rules
+
+    def _forget_if_changed(self) -> None:
+        digest = self._index.digest
+        if digest != self._digest or len(self._values) > _CACHED or len(self._acquisitions) > _CACHED:
+            self._values.clear()
+            self._acquisitions.clear()
+            self._digest = digest
+
+
+def snake_case(name: str) -> str:
+    """Return a name in snake case: ``ManufacturersModelName`` gives ``manufacturers_model_name``."""
+    return _NOT_WORD.sub("_", _CAMEL.sub("_", name.strip()).casefold()).strip("_") or name.strip()
+
+
+def _age(
+    text: str, number: float | None, unit: str | None, rules: ColumnRules | None
+) -> tuple[float | str | bool, str | None]:
+    """Return an age in years; ``89+`` counts as 89, the least that it can mean."""
+    if number is None and text.endswith("+"):
+        number = parse_number(text[:-1].strip())
+    if number is None:
+        return text, None
+    given = YEAR if rules and rules.is_duration else unit or YEAR
+    years = in_years(number, given)
+    return (number, given) if years is None else (years, YEAR)
+
+
+def _termed(text: str, term: Term | None, *, source: str) -> Value:
+    if term is None:
+        return Value(value=text, original=text, source=source)
+    return Value(value=text, original=text, term=term.iri, label=term.label, source=source)
+
+
+def _measure(given: Any, unit: str | None, source: str) -> Value | None:
+    """Return a number of a sidecar with its unit; a text in its place is kept as text, lists are left out."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    if isinstance(given, str):
+        found = _WITH_UNIT.fullmatch(given.strip())
+        number = parse_number(given.strip())
+        if found and ucum(found.group(2)) == unit:
+            number = float(found.group(1))
+        if number is None:
+            return Value(value=given, original=given, source=source)
+        return Value(value=number, original=given, unit=unit, source=source)
+    if given != given or given in (float("inf"), float("-inf")):  # NaN differs from itself
+        return Value(value=None, original=str(given), source=source)
+    return Value(value=float(given), original=json.dumps(given), unit=unit, source=source)
+
+
+def _texts(given: Any) -> list[str]:
+    """Return the texts that a sidecar member states: one, or a list of them."""
+    items = given if isinstance(given, list) else [given]
+    return [item for item in items if isinstance(item, str) and item.strip().casefold() not in MISSING]
+
+
+def _hashable(given: Any) -> Any:
+    return given if isinstance(given, str | int | float) else json.dumps(given, sort_keys=True, default=str)
+
+
+def is_term_reference(text: str) -> bool:
+    """Tell whether a text looks like a CURIE or IRI rather than words."""
+    return is_iri(text) or (":" in text and expand(text) is not None)
