@@ -175,6 +175,11 @@ class TaskSpec:
     seeds: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def argv(self) -> tuple[str, ...]:
+        """The command with its first word replaced by what the environment calls so (``python``)."""
+        return (self.environment.executables.get(self.command[0], self.command[0]), *self.command[1:])
+
+    @property
     def all_mounts(self) -> tuple[Mount, ...]:
         """Every read-only folder: the environment's, then the pipeline's."""
         return self.environment.mounts + self.mounts

@@ -54,9 +54,7 @@ class NoopRunner(Runner):
         record = {"task": task_id, "attempt": attempt, "sandbox": {"kind": "noop"}, "exit_code": 0}
         sink(task_id, TaskEvent(kind=EventKind.INITIALIZE, state=TaskState.INITIALIZING, attempt=attempt))
         sink(task_id, TaskEvent(kind=EventKind.START, state=TaskState.RUNNING, attempt=attempt))
-        done = TaskEvent(
-            kind=EventKind.COMPLETE, state=TaskState.COMPLETE, attempt=attempt, exit_code=0, record=record
-        )
+        done = TaskEvent(kind=EventKind.COMPLETE, state=TaskState.COMPLETE, attempt=attempt, exit_code=0, record=record)
         sink(task_id, done)
 
     def _thread(self, task_id: str) -> threading.Thread:

@@ -69,7 +69,5 @@ def _outside(name: str) -> Callable[..., Runner]:
     try:
         loaded: Callable[..., Runner] = found[0].load()
     except Exception as error:
-        raise InvalidRequestError(
-            f"The runner plugin {name!r} cannot be loaded: {error}", field="runner"
-        ) from error
+        raise InvalidRequestError(f"The runner plugin {name!r} cannot be loaded: {error}", field="runner") from error
     return loaded

@@ -125,6 +125,8 @@ class Runner(ABC):
     def release(self, task_id: str) -> None:
         """Delete what is kept of an ended task (working folder, logs), once its outputs are stored.
 
+        May be called while its final event is being taken: what is kept goes after that.
+
         Raises:
             ConflictError: The task has not ended.
         """

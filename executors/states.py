@@ -109,9 +109,7 @@ _MOVES: dict[EventKind, tuple[frozenset[TaskState], TaskState]] = {
 
 _REMARKS: dict[EventKind, frozenset[TaskState]] = {
     EventKind.WARN: _UNFINISHED,
-    EventKind.PROGRESS: frozenset(
-        {TaskState.INITIALIZING, TaskState.RUNNING, TaskState.PAUSED, TaskState.CANCELING}
-    ),
+    EventKind.PROGRESS: frozenset({TaskState.INITIALIZING, TaskState.RUNNING, TaskState.PAUSED, TaskState.CANCELING}),
 }
 
 

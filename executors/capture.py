@@ -1,0 +1,193 @@
+"""The record of a run: one JSON document that says what was run, on what, where, and what came of it.
+
+What is guaranteed of the inputs is said as it is: under the sandbox only the declared files could be read;
+which of them were opened is not observed. See ``docs/reference/tasks.md`` for every member.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from executors.host import Gpu, host_document
+from executors.model import Environment, StagedOutput, TaskSpec
+from executors.rewrite import PathMap
+
+FORMAT = "sillage-task-record/1"
+
+CONFINED = (
+    "Only the declared inputs, the environment and the pipeline's own files were readable: the sandbox mounted "
+    "nothing else. Which of them were opened was not observed."
+)
+UNCONFINED = (
+    "The task ran without a sandbox and could read whatever the service's user can; which files it opened was "
+    "not observed."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedInput:
+    """An input as it was when it was mounted."""
+
+    id: str
+    path: str
+    sha256: str | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """What a run used; None where it could not be seen.
+
+    Attributes:
+        wall_s: From start to end.
+        user_s: CPU seconds in user mode, of every process that ended below the wrapper (wait4(2)).
+        system_s: CPU seconds in the kernel.
+        max_rss_bytes: Greatest memory: of the largest single process (wait4) or of the tree (polled).
+        max_rss_source: ``wait4`` or ``polled``.
+        peak_processes: Greatest number seen at one time.
+        read_bytes: Fetched from disks, by processes that lived long enough to be seen.
+        written_bytes: Sent to disks, likewise.
+    """
+
+    wall_s: float
+    user_s: float | None = None
+    system_s: float | None = None
+    max_rss_bytes: int | None = None
+    max_rss_source: str | None = None
+    peak_processes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDigest:
+    """What is kept of one stream."""
+
+    sha256: str
+    size: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    exit_code: int | None
+    signal: int | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that :func:`task_record` needs of one run."""
+
+    spec: TaskSpec
+    started: str
+    ended: str
+    outcome: Outcome
+    inputs: Sequence[ObservedInput] = ()
+    outputs: Sequence[StagedOutput] = ()
+    use: ResourceUse
+    logs: Mapping[str, LogDigest] = field(default_factory=dict)
+    sandbox: Mapping[str, Any]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    gpus: Sequence[Gpu] = ()
+    warnings: Sequence[str] = ()
+
+
+def task_record(run: Run) -> dict[str, Any]:
+    """Return the record of a run as one JSON document."""
+    spec = run.spec
+    confined = "filesystem" in run.sandbox.get("enforced", ())
+    return {
+        "format": FORMAT,
+        "task": spec.id,
+        "name": spec.name,
+        "attempt": spec.attempt,
+        "plan": dict(spec.plan),
+        "command": list(spec.argv),
+        "workdir": spec.workdir,
+        "parameters": dict(spec.parameters),
+        "environment": environment_document(spec.environment),
+        "environment_variables": dict(run.environ),
+        "seeds": dict(spec.seeds),
+        "host": host_document(),
+        "gpus": [asdict(gpu) for gpu in run.gpus],
+        "network": spec.network or "network" not in run.sandbox.get("enforced", ()),
+        "inputs": [asdict(item) for item in run.inputs],
+        "inputs_observed": {
+            "mechanism": "declared-mounts" if confined else "none",
+            "statement": CONFINED if confined else UNCONFINED,
+        },
+        "outputs": [
+            {"name": item.name, "path": item.path, "sha256": item.sha256, "size": item.size} for item in run.outputs
+        ],
+        "started": run.started,
+        "ended": run.ended,
+        "exit_code": run.outcome.exit_code,
+        "signal": run.outcome.signal,
+        "reason": run.outcome.reason,
+        "detail": run.outcome.detail,
+        "resources": asdict(run.use),
+        "limits": asdict(spec.resources),
+        "logs": {name: asdict(log) for name, log in run.logs.items()},
+        "sandbox": dict(run.sandbox),
+        "warnings": list(run.warnings),
+    }
+
+
+def environment_document(environment: Environment) -> dict[str, Any]:
+    """Return what the record says of an environment."""
+    return {
+        "kind": environment.kind,
+        "digest": environment.digest,
+        "python": environment.python,
+        "image": environment.image,
+        "packages": list(environment.packages),
+    }
+
+
+def datalad_run_record(
+    spec: TaskSpec,
+    places: Mapping[str, str] | None = None,
+    *,
+    outputs: Sequence[StagedOutput | str],
+    exit_code: int = 0,
+    dataset_id: str | None = None,
+) -> dict[str, Any]:
+    """Return a record that ``datalad rerun`` accepts, with paths relative to the dataset's root.
+
+    Args:
+        spec: What was run.
+        places: For sandbox paths (inputs, pipeline folder, working folder), their path in the dataset; by
+            default the working folder is the root, and everything else its path without the first slash.
+        outputs: The outputs, or their paths in the dataset.
+        exit_code: What the command exited with.
+        dataset_id: The dataset's DataLad UUID.
+    """
+    extra = {mount.path: mount.path.lstrip("/") for mount in spec.mounts}
+    extra |= {item.path: item.path.lstrip("/") for item in spec.contents}
+    inputs = {item.path: item.path.lstrip("/") for item in spec.inputs}
+    moved = PathMap({**extra, **inputs, spec.workdir: ".", **(places or {})})
+    record: dict[str, Any] = {
+        "chain": [],
+        "cmd": [moved.rewrite(word) for word in spec.command],
+        "exit": exit_code,
+        "extra_inputs": sorted(map(moved.rewrite, extra)),
+        "inputs": sorted(map(moved.rewrite, inputs)),
+        "outputs": sorted(item if isinstance(item, str) else item.path for item in outputs),
+        "pwd": ".",
+    }
+    if dataset_id is not None:
+        record["dsid"] = dataset_id
+    return record
+
+
+def datalad_run_message(record: Mapping[str, Any], title: str) -> str:
+    """Return the commit message in which ``datalad rerun`` finds a run record."""
+    body = json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True)
+    return f"[DATALAD RUNCMD] {title}\n\n=== Do not change lines below ===\n{body}\n^^^ Do not change lines above ^^^\n"

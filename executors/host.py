@@ -1,0 +1,93 @@
+"""The machine: what the record of a run says of where it ran. Read once and kept; nothing names the machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+_QUERY = "index,name,driver_version,memory.total,uuid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU as its driver describes it. The identifier of the very device is left out."""
+
+    index: int
+    model: str
+    driver: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Platform, kernel, processor and memory of this machine."""
+
+    platform: str
+    kernel: str
+    machine: str
+    cpu_model: str
+    cpu_cores: int
+    memory_bytes: int
+
+
+@functools.cache
+def describe_host() -> Host:
+    """Return what this machine is."""
+    return Host(
+        platform=_platform(),
+        kernel=platform.release(),
+        machine=platform.machine(),
+        cpu_model=_cpu_model(),
+        cpu_cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    )
+
+
+def _platform() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or "unknown"
+
+
+@functools.cache
+def list_gpus() -> tuple[Gpu, ...]:
+    """Return the GPUs that the NVIDIA driver shows; none without a driver."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(filter(None, map(_gpu, done.stdout.splitlines())))
+
+
+def _gpu(line: str) -> Gpu | None:
+    fields = [field.strip() for field in line.split(",")]
+    try:
+        index, model, driver, mebibytes = int(fields[0]), fields[1], fields[2], int(fields[3])
+    except (IndexError, ValueError):
+        return None
+    return Gpu(index=index, model=model, driver=driver, memory_bytes=mebibytes << 20)
+
+
+@functools.cache
+def host_document() -> dict[str, Any]:
+    """Return :func:`describe_host` as JSON members."""
+    return asdict(describe_host())

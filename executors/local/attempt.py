@@ -1,0 +1,279 @@
+"""One attempt of one task, from its inputs to its final event, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from executors.capture import Outcome, Run, task_record
+from executors.host import list_gpus
+from executors.local.folder import ProcessIdentity, TaskFolder, is_alive
+from executors.local.inputs import InputInspector, InputRefusedError, Inspected, changed_since
+from executors.local.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
+from executors.local.outputs import collect, remove_mount_points
+from executors.local.sandbox import Launch, Sandbox, read_only_contents, task_environ
+from executors.local.slots import Grant
+from executors.local.watch import Usage, Watch, end_at_once, sweep
+from executors.local.wrapper import Child, start
+from executors.model import StagedOutput, TaskEvent, TaskSpec
+from executors.runner import EventSink
+from executors.states import EventKind, TaskState
+from ontology.errors import ConflictError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What all attempts of a runner share."""
+
+    sandbox: Sandbox
+    warning: str | None
+    inspector: InputInspector
+    grace_s: float
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of the run so far."""
+
+    began: float = 0.0
+    began_clock: float = 0.0
+    ended_clock: float = 0.0
+    gpus: tuple[int, ...] = ()
+    inspected: Inspected | None = None
+    launch: Launch | None = None
+    usage: Usage = field(default_factory=Usage)
+    waited: tuple[float, float, int] | None = None
+
+
+class Attempt:
+    """Carries one attempt through. Exactly one final event is emitted, unless told to let go before."""
+
+    def __init__(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink, machine: Machine, lock: int) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.finished = threading.Event()
+        """Set by the runner once it has forgotten this attempt."""
+        self.concluding = False
+        """Whether the final event is being delivered; the one who takes it may release the task then."""
+        self.discard = False
+        """Whether the folder is to be deleted once the final event was taken."""
+        self._sink = sink
+        self._machine = machine
+        self._lock = lock
+        self._watch: Watch | None = None
+        self._letting_go = False
+        self._guard = threading.Lock()
+        self._known = _Progress()
+
+    def run(self, grant: Grant) -> None:
+        """Start the task and see it through."""
+        self._known.gpus = grant.gpus
+        self._carefully(self._run_afresh)
+
+    def rejoin(self, identity: ProcessIdentity) -> None:
+        """Watch a task again that an earlier service started, and see it through."""
+        self._carefully(lambda: self._rejoin(identity))
+
+    def conclude(self) -> None:
+        """Give a task that ended while nobody watched its final event."""
+        self._carefully(self._finish)
+
+    def stop_unstarted(self) -> None:
+        """End a task that was canceled before it began."""
+        outcome = Outcome(exit_code=None, reason="canceled", detail="The task was canceled before it began.")
+        self._carefully(lambda: self._end(Ending(EventKind.STOP, outcome)))
+
+    def wake(self) -> None:
+        """Look now whether somebody asked for the end."""
+        with self._guard:
+            if self._watch is not None:
+                self._watch.wake()
+
+    def let_go(self) -> None:
+        """Emit nothing more, and leave the task alone."""
+        with self._guard:
+            self._letting_go = True
+            if self._watch is not None:
+                self._watch.let_go()
+
+    def release_lock(self) -> None:
+        """Let another process watch this attempt; harmless to repeat."""
+        with self._guard:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+    def _carefully(self, step: Callable[[], None]) -> None:
+        """Do a step; whatever goes wrong with it is our fault, and said so in an event."""
+        try:
+            step()
+        except Exception:
+            log.exception("task %s could not be carried through", self.spec.id)
+            identity = self.folder.started()
+            if identity is not None and is_alive(identity):
+                end_at_once(self.folder, identity.pid)
+            detail = "The runner itself failed; the service's log says how."
+            self._end(Ending(EventKind.ABORT, Outcome(exit_code=None, reason="fault", detail=detail)))
+        finally:
+            self.release_lock()
+
+    def _run_afresh(self) -> None:
+        spec, known = self.spec, self._known
+        self._emit(EventKind.INITIALIZE, TaskState.INITIALIZING)
+        if self._machine.warning is not None:
+            self._emit(EventKind.WARN, None, reason="no-sandbox", detail=self._machine.warning)
+        try:
+            known.inspected = self._machine.inspector.inspect(spec)
+        except InputRefusedError as error:
+            self._end(Ending(EventKind.ABORT, Outcome(exit_code=None, reason=error.reason, detail=str(error))))
+            return
+        write_contents(spec, self.folder)
+        if self._letting_go:
+            return
+        if self.folder.asked_to_cancel():
+            self.stop_unstarted()
+            return
+        known.launch = self._machine.sandbox.launch(spec, self.folder, known.gpus)
+        if known.gpus:
+            self.folder.write("gpus", ",".join(map(str, known.gpus)))
+        known.began, known.began_clock = time.monotonic(), time.time()
+        child = start(known.launch, self.folder, spec.resources)
+        self._emit(EventKind.START, TaskState.RUNNING)
+        self._attend(child)
+
+    def _rejoin(self, identity: ProcessIdentity) -> None:
+        known = self._known
+        known.gpus = self.folder.gpus()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_ticks / os.sysconf("SC_CLK_TCK")
+        known.began = time.monotonic() - age
+        try:
+            child = Child(identity.pid, os.pidfd_open(identity.pid))
+        except ProcessLookupError:
+            self._finish()
+            return
+        self._attend(child)
+
+    def _attend(self, child: Child) -> None:
+        """Watch a running task to its end, unless told to let go of it."""
+        watch = Watch(self.spec, self.folder, child, began=self._known.began, grace_s=self._machine.grace_s)
+        with self._guard:
+            self._watch = watch
+            if self._letting_go:
+                watch.let_go()
+        try:
+            ended = watch.run()
+        finally:
+            with self._guard:
+                self._watch = None
+            watch.close()
+        if ended:
+            self._known.ended_clock = time.time()
+            self._known.usage = watch.usage
+            self._known.waited = _reap(child.pid)
+            watch.cut_logs()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Decide how the run ended, collect what it owes, and say so."""
+        spec, known = self.spec, self._known
+        if not sweep(spec, self.folder):
+            log.error("processes of task %s cannot be killed", spec.id)
+        nested = known.launch.nested if known.launch is not None else ()
+        remove_mount_points(nested, self.folder.work)
+        ending = classify(self.folder)
+        outputs: tuple[StagedOutput, ...] = ()
+        if ending.kind is EventKind.COMPLETE and known.inspected is not None:
+            changed = changed_since(spec, known.inspected)
+            if changed is not None:
+                detail = f"Input {changed} changed while the task ran."
+                ending = Ending(EventKind.ABORT, Outcome(exit_code=0, reason="input-changed", detail=detail))
+        if ending.kind is EventKind.COMPLETE:
+            collected = collect(spec, self.folder)
+            outputs = collected.outputs
+            if collected.problem is not None:
+                reason, detail = collected.problem
+                ending = Ending(EventKind.FAIL, Outcome(exit_code=0, reason=reason, detail=detail))
+        self._end(ending, outputs)
+
+    def _end(self, ending: Ending, outputs: tuple[StagedOutput, ...] = ()) -> None:
+        outcome = ending.outcome
+        event = TaskEvent(
+            kind=ending.kind,
+            state=STATES[ending.kind],
+            attempt=self.spec.attempt,
+            reason=outcome.reason,
+            detail=outcome.detail,
+            exit_code=outcome.exit_code,
+            outputs=outputs if ending.kind is EventKind.COMPLETE else (),
+            record=self._record(outcome, outputs),
+        )
+        self.concluding = True
+        if self._deliver(event):
+            self.folder.write("ended", event.kind.value)
+            if self.discard:
+                self.folder.delete()
+
+    def _record(self, outcome: Outcome, outputs: tuple[StagedOutput, ...]) -> dict[str, object]:
+        spec, known = self.spec, self._known
+        began = known.began_clock or time_of(self.folder.path / "started") or time.time()
+        ended = max(known.ended_clock or time_of(self.folder.path / "exit") or time.time(), began)
+        own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        run = Run(
+            spec=spec,
+            started=as_utc(began),
+            ended=as_utc(ended),
+            outcome=outcome,
+            inputs=known.inspected.observed if known.inspected is not None else (),
+            outputs=outputs,
+            use=resource_use(known.usage, ended - began, known.waited, own_peak),
+            logs=digest_logs(self.folder),
+            sandbox=self._machine.sandbox.describe(),
+            environ=task_environ(spec, known.gpus),
+            gpus=[gpu for gpu in list_gpus() if gpu.index in known.gpus] if known.gpus else (),
+            warnings=() if self._machine.warning is None else (self._machine.warning,),
+        )
+        return task_record(run)
+
+    def _emit(
+        self, kind: EventKind, state: TaskState | None, *, reason: str | None = None, detail: str | None = None
+    ) -> None:
+        event = TaskEvent(kind=kind, state=state, attempt=self.spec.attempt, reason=reason, detail=detail)
+        self._deliver(event)
+
+    def _deliver(self, event: TaskEvent) -> bool:
+        """Hand an event on; False when it was not taken and must be delivered again."""
+        if self._letting_go:
+            return False
+        try:
+            self._sink(self.spec.id, event)
+        except ConflictError:
+            log.warning("event %s of task %s was refused: the ledger is ahead", event.kind, self.spec.id)
+        except Exception:
+            log.exception("event %s of task %s was not taken", event.kind, self.spec.id)
+            return False
+        return True
+
+
+def write_contents(spec: TaskSpec, folder: TaskFolder) -> None:
+    """Write the small files that a description carries: into the working folder, or beside it to be mounted."""
+    outside = dict(read_only_contents(spec, folder))
+    for item in spec.contents:
+        place = outside.get(item.path) or folder.work / os.path.relpath(item.path, spec.workdir)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(item.content, encoding="utf-8")
+
+
+def _reap(pid: int) -> tuple[float, float, int] | None:
+    """Collect an ended wrapper: user and system seconds and greatest memory of all below it, if it is our child."""
+    try:
+        _, _, used = os.wait4(pid, 0)
+    except ChildProcessError:
+        return None
+    return used.ru_utime, used.ru_stime, used.ru_maxrss * 1024

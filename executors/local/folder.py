@@ -1,0 +1,184 @@
+"""A task's folder: everything that must outlive the service lies here, written by whoever knows it first.
+
+``spec.json``  the description, written before anything starts
+``work/``      the sandbox's working folder
+``stdout`` ``stderr``  what was printed, appended by the task itself
+``started``    the wrapper's own line of ``/proc/self/stat``: who it is, and when it began
+``status``     what bubblewrap reports: the first process of the sandbox
+``gpus``       which GPUs the task was given
+``verdict``    why we ended it, written before the first signal
+``exit``       the exit status, one line, written by the wrapper in one system call
+``ended``      written once the final event was taken
+``cancel``     present when somebody asked for the end
+``lock``       held (``flock``) by the one process that watches the task
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from executors.model import TaskSpec
+from executors.serial import dump_spec, load_spec
+from ontology.errors import InvalidRequestError
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process, told apart from a later one with the same number by the time at which it began."""
+
+    pid: int
+    start_ticks: int
+    boot: str
+
+
+def boot_id() -> str:
+    """Return what tells this start of the machine from any other."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def folder_name(task_id: str) -> str:
+    """Return the name of a task's folder: the last part of its IRI, as given otherwise.
+
+    Raises:
+        InvalidRequestError: The identifier cannot name a folder.
+    """
+    name = task_id.removeprefix("urn:uuid:")
+    if not _SAFE.fullmatch(name):
+        raise InvalidRequestError(f"{task_id!r} cannot name a task", field="id")
+    return name
+
+
+class TaskFolder:
+    """One attempt of one task on disk."""
+
+    def __init__(self, root: Path, task_id: str, attempt: int) -> None:
+        self.task_id = task_id
+        self.attempt = attempt
+        self.path = root / folder_name(task_id) / str(attempt)
+        self.work = self.path / "work"
+
+    @classmethod
+    def latest(cls, root: Path, task_id: str) -> TaskFolder | None:
+        """Return the newest attempt's folder; None when there is none."""
+        try:
+            attempts = [int(name) for name in os.listdir(root / folder_name(task_id)) if name.isdecimal()]
+        except FileNotFoundError:
+            return None
+        return cls(root, task_id, max(attempts)) if attempts else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the description was written."""
+        return (self.path / "spec.json").exists()
+
+    def create(self, spec: TaskSpec) -> None:
+        """Make the folder.
+
+        Raises:
+            FileExistsError: It is there already.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700)
+        self.work.mkdir()
+        self.write("spec.json", dump_spec(spec))
+
+    def write(self, name: str, text: str) -> None:
+        """Write one of our own small files so that it is seen whole or not at all."""
+        partial = self.path / f".{name}"
+        partial.write_text(text, encoding="utf-8")
+        partial.rename(self.path / name)
+
+    def read(self, name: str) -> str | None:
+        """Return one of our own small files; None when it is not there."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def spec(self) -> TaskSpec | None:
+        """Return the description; None when it is not there or cannot be read."""
+        text = self.read("spec.json")
+        try:
+            return None if text is None else load_spec(text)
+        except ValueError:
+            return None
+
+    def started(self) -> ProcessIdentity | None:
+        """Return the wrapper's identity; None when it has not begun."""
+        line = self.read("started")
+        if line is None or not line.endswith("\n"):
+            return None
+        stat, _, boot = line.rstrip("\n").rpartition(" ")
+        return ProcessIdentity(int(stat.split(" ", 1)[0]), start_ticks(stat), boot)
+
+    def exit_code(self) -> int | None:
+        """Return the exit status that the wrapper wrote; None when it has not, or not wholly."""
+        text = self.read("exit")
+        return int(text) if text and text.endswith("\n") else None
+
+    def gpus(self) -> tuple[int, ...]:
+        """Return which GPUs the task was given."""
+        text = self.read("gpus")
+        return tuple(map(int, text.split(","))) if text else ()
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether a sandbox was started, which then reports its own processes."""
+        return (self.path / "status").exists()
+
+    def verdict(self) -> tuple[str, str] | None:
+        """Return why we ended this attempt, as ``(reason, detail)``; None when we did not."""
+        text = self.read("verdict")
+        if text is None:
+            return None
+        reason, detail = json.loads(text)
+        return reason, detail
+
+    def asked_to_cancel(self) -> bool:
+        """Whether somebody asked for the end of this attempt."""
+        return (self.path / "cancel").exists()
+
+    def ask_to_cancel(self) -> None:
+        """Leave word that this attempt shall end, for whoever watches it."""
+        (self.path / "cancel").touch()
+
+    def lock(self) -> int | None:
+        """Become the one process that watches this attempt: a descriptor to close, or None when another is."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def delete(self) -> None:
+        """Remove all attempts of this task."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def start_ticks(stat: str) -> int:
+    """Return the start time in clock ticks since boot from a line of ``/proc/PID/stat`` (proc(5), field 22).
+
+    The command name before it may hold spaces and parentheses, so fields are counted from the last ``)``.
+    """
+    return int(stat[stat.rindex(")") + 1 :].split()[19])
+
+
+def is_alive(identity: ProcessIdentity) -> bool:
+    """Tell whether exactly this process is there and not a zombie."""
+    if identity.boot != boot_id():
+        return False
+    try:
+        stat = Path(f"/proc/{identity.pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return start_ticks(stat) == identity.start_ticks and stat[stat.rindex(")") + 2] != "Z"

@@ -1,0 +1,146 @@
+"""How a run ended: from what the wrapper wrote, what we did to it, and what it owes, to one final event."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from executors.capture import LogDigest, Outcome, ResourceUse
+from executors.local.folder import TaskFolder
+from executors.local.watch import CUT_NOTE, Usage
+from executors.states import EventKind, TaskState
+
+STATES = {
+    EventKind.COMPLETE: TaskState.COMPLETE,
+    EventKind.FAIL: TaskState.EXECUTOR_ERROR,
+    EventKind.ABORT: TaskState.SYSTEM_ERROR,
+    EventKind.STOP: TaskState.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The kind of the final event, and how the run ended."""
+
+    kind: EventKind
+    outcome: Outcome
+
+
+def classify(folder: TaskFolder) -> Ending:
+    """Decide how a run ended, before its outputs are looked at."""
+    code, verdict = folder.exit_code(), folder.verdict()
+    if verdict is not None:
+        kind = EventKind.STOP if verdict[0] == "canceled" else EventKind.FAIL
+        return Ending(kind, Outcome(exit_code=code, signal=_signal(code), reason=verdict[0], detail=verdict[1]))
+    if code is None:
+        detail = "The task's processes are gone and left no exit status: the machine or somebody ended them."
+        return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="lost", detail=detail))
+    if code == 0:
+        return Ending(EventKind.COMPLETE, Outcome(exit_code=0))
+    return _failure(code, folder)
+
+
+def _failure(code: int, folder: TaskFolder) -> Ending:
+    said = _head(folder.path / "stderr", 4096)
+    if folder.sandboxed and code == 1 and said.startswith(b"bwrap: ") and b"execvp" not in said:
+        first_line = said.decode(errors="replace").splitlines()[0]
+        return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="sandbox", detail=f"No sandbox: {first_line}"))
+    if _not_found(code, said, sandboxed=folder.sandboxed):
+        detail = "The command is not there or cannot be executed."
+        return Ending(EventKind.FAIL, Outcome(exit_code=code, reason="command-not-found", detail=detail))
+    number = _signal(code)
+    if number == signal.SIGXFSZ:
+        detail = "The task wrote a file larger than it was given space for."
+        return Ending(EventKind.FAIL, Outcome(exit_code=code, signal=number, reason="disk", detail=detail))
+    if number is not None:
+        detail = f"The command was ended by {signal.Signals(number).name}."
+        return Ending(EventKind.FAIL, Outcome(exit_code=code, signal=number, reason="signal", detail=detail))
+    detail = f"The command exited with status {code}."
+    return Ending(EventKind.FAIL, Outcome(exit_code=code, reason="exit-code", detail=detail))
+
+
+def _not_found(code: int, said: bytes, *, sandboxed: bool) -> bool:
+    if sandboxed:
+        return code == 1 and said.startswith(b"bwrap: execvp")
+    return code in (126, 127) and said.startswith((b"sillage-task:", b"/bin/sh:"))
+
+
+def _signal(code: int | None) -> int | None:
+    """Return the signal in a shell's exit status (128 and its number), where there is one."""
+    if code is None or code <= 128:
+        return None
+    try:
+        return signal.Signals(code - 128).value
+    except ValueError:
+        return None
+
+
+def _head(path: Path, size: int) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(size)
+    except FileNotFoundError:
+        return b""
+
+
+def digest_logs(folder: TaskFolder) -> dict[str, LogDigest]:
+    """Return digest and size of what is kept of each stream."""
+    found = {}
+    for name in ("stdout", "stderr"):
+        try:
+            with open(folder.path / name, "rb", buffering=0) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                stream.seek(max(0, size - len(CUT_NOTE)))
+                cut = stream.read() == CUT_NOTE
+        except FileNotFoundError:
+            continue
+        found[name] = LogDigest(sha256=digest, size=size, truncated=cut)
+    return found
+
+
+def resource_use(usage: Usage, wall_s: float, waited: tuple[float, float, int] | None, own_peak: int) -> ResourceUse:
+    """Return what a run used.
+
+    Args:
+        usage: What watching showed.
+        wall_s: From start to end.
+        waited: User seconds, system seconds and greatest memory in bytes by wait4(2); None after a restart.
+        own_peak: The service's own greatest memory, with which every child's account begins (a fork shares
+            it until the child executes something), so that only more than this says anything of the task.
+    """
+    user, system, peak, source = None, None, None, None
+    if waited is not None:
+        user, system = waited[0], waited[1]
+        if waited[2] > own_peak:
+            peak, source = waited[2], "wait4"
+    if usage.peak_rss > (peak or 0):
+        peak, source = usage.peak_rss, "polled"
+    seen = bool(usage.counters)
+    return ResourceUse(
+        wall_s=round(wall_s, 6),
+        user_s=user,
+        system_s=system,
+        max_rss_bytes=peak,
+        max_rss_source=source,
+        peak_processes=usage.peak_processes or None,
+        read_bytes=usage.read_bytes if seen else None,
+        written_bytes=usage.written_bytes if seen else None,
+    )
+
+
+def time_of(path: Path) -> float | None:
+    """Return when a file was last written, in seconds since 1970; None when it is not there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def as_utc(seconds: float) -> str:
+    """Return a time in UTC, RFC 3339 with microseconds and ``Z``."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

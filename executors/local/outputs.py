@@ -1,0 +1,159 @@
+"""Collecting what a task wrote: by its declared templates, hashed on the way, and nothing that lies elsewhere.
+
+The task is hostile until proved otherwise: a link may point out of the working folder, a pipe may block
+whoever opens it, a name may hold anything. No process of the task is alive any more when this runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from executors.local.folder import TaskFolder
+from executors.model import StagedOutput, TaskOutput, TaskSpec
+from executors.templates import has_wildcards, relative, template_pattern
+
+MAX_FILES = 200_000
+_MAX_LINKS = 40
+
+
+class OutputRefusedError(Exception):
+    """An output that is there and cannot be taken; the text says why, without its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was found, and what is wrong with the rest: ``(reason, detail)`` of the first problem or None."""
+
+    outputs: tuple[StagedOutput, ...]
+    problem: tuple[str, str] | None = None
+
+
+def collect(spec: TaskSpec, folder: TaskFolder) -> Collected:
+    """Find, check and hash every declared output."""
+    found: list[StagedOutput] = []
+    taken: dict[str, tuple[str, int]] = {}
+    for output in spec.outputs:
+        try:
+            paths = list(matches(output, spec, folder.work))
+            if not paths and not output.optional:
+                return Collected(tuple(found), ("output-missing", f"The output {output.name!r} is not there."))
+            for path in paths:
+                found.append(_stage(output.name, path, spec, folder.work, taken))
+        except OutputRefusedError as error:
+            return Collected(tuple(found), ("output-refused", f"The output {output.name!r} {error}."))
+    return Collected(tuple(found))
+
+
+def _stage(name: str, path: str, spec: TaskSpec, work: Path, taken: dict[str, tuple[str, int]]) -> StagedOutput:
+    place = inside(path, spec.workdir, work)
+    if path not in taken:
+        taken[path] = digest_regular(place)
+    sha256, size = taken[path]
+    return StagedOutput(name=name, path=path, host_path=place, sha256=sha256, size=size)
+
+
+def matches(output: TaskOutput, spec: TaskSpec, work: Path) -> Iterator[str]:
+    """Yield the relative path of every file that an output's template names, sorted.
+
+    Raises:
+        OutputRefusedError: There are too many, or a link leads out of the working folder.
+    """
+    template = relative(output.path, spec.workdir)
+    if has_wildcards(template):
+        wanted = template_pattern(template)
+        yield from sorted(path for path in _walk(work, "") if wanted.fullmatch(path))
+        return
+    place = inside(template, spec.workdir, work)
+    if place.is_dir():
+        yield from sorted(_walk(place, "" if template == "." else template))
+    elif os.path.lexists(place):
+        yield template
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[str]:
+    """Yield files and links below a folder, relative to the working folder; links are not entered."""
+    queue, seen = [(str(folder), prefix)], 0
+    while queue:
+        here, above = queue.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                path = f"{above}/{entry.name}" if above else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    queue.append((entry.path, path))
+                    continue
+                seen += 1
+                if seen > MAX_FILES:
+                    raise OutputRefusedError(f"is more than {MAX_FILES} files")
+                yield path
+
+
+def inside(path: str, workdir: str, work: Path) -> Path:
+    """Return where a path of the sandbox lies, every link resolved as the task would have seen it.
+
+    Raises:
+        OutputRefusedError: A link leads out of the working folder, or in a circle.
+    """
+    base = PurePosixPath(workdir)
+    todo = list(PurePosixPath(path).parts)[::-1]
+    here: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            if not here:
+                raise OutputRefusedError("is a link that leads out of the working folder")
+            here.pop()
+            continue
+        place = work.joinpath(*here, part)
+        if not place.is_symlink():
+            here.append(part)
+            continue
+        links += 1
+        target = PurePosixPath(os.readlink(place))
+        if target.is_absolute():
+            if not target.is_relative_to(base):
+                raise OutputRefusedError("is a link that leads out of the working folder")
+            here, target = [], target.relative_to(base)
+        if links > _MAX_LINKS:
+            raise OutputRefusedError("is a link that leads in a circle")
+        todo += list(target.parts)[::-1]
+    return work.joinpath(*here)
+
+
+def digest_regular(path: Path) -> tuple[str, int]:
+    """Return SHA-256 and size of a regular file.
+
+    Raises:
+        OutputRefusedError: It is something else, cannot be read, or its name is not text.
+    """
+    try:
+        str(path).encode()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except UnicodeEncodeError as error:
+        raise OutputRefusedError("has a name that is not UTF-8") from error
+    except OSError as error:
+        raise OutputRefusedError(f"cannot be read ({error.strerror})") from error
+    with open(descriptor, "rb", buffering=0) as stream:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OutputRefusedError("is not a regular file")
+        return hashlib.file_digest(stream, "sha256").hexdigest(), about.st_size
+
+
+def remove_mount_points(nested: Sequence[Path], work: Path) -> None:
+    """Remove the empty folders that a sandbox made in the working folder to mount something there."""
+    for place in nested:
+        while place != work:
+            try:
+                if place.is_dir():
+                    place.rmdir()
+                elif place.stat().st_size == 0:
+                    place.unlink()
+            except OSError:
+                break
+            place = place.parent

@@ -1,0 +1,293 @@
+"""The local runner: tasks on this machine, each in a sandbox, watched by a thread, outliving the service."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from executors.check import check_spec
+from executors.host import describe_host, list_gpus
+from executors.local.attempt import Attempt, Machine
+from executors.local.folder import TaskFolder, folder_name, is_alive
+from executors.local.inputs import InputInspector
+from executors.local.sandbox import find_sandbox
+from executors.local.slots import Grant, Slots
+from executors.local.watch import end_at_once
+from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec
+from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
+from executors.states import EventKind, TaskState
+from ontology.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    NotFoundError,
+    StorageFullError,
+    UnsupportedError,
+)
+
+log = logging.getLogger(__name__)
+
+LET_GO_S = 5.0
+
+
+class LocalRunner(Runner):
+    """Runs tasks on this machine.
+
+    Args:
+        work_root: Folder for the tasks' own folders; on one disk with what stores their outputs, if it can be.
+        slots: Cores to hand out; all that this process may use unless told.
+        ram_gb: Memory to promise; all of the machine's unless told.
+        sandbox: ``auto`` (bubblewrap where it works, otherwise none with a warning in every record),
+            ``bubblewrap`` (or nothing), ``none``.
+        grace_s: Seconds between asking a task to end and killing it.
+
+    Raises:
+        UnsupportedError: bubblewrap was asked for and does not work here.
+    """
+
+    name: ClassVar[str] = "local"
+
+    def __init__(
+        self,
+        work_root: Path,
+        *,
+        slots: int | None = None,
+        ram_gb: float | None = None,
+        sandbox: str = "auto",
+        grace_s: float = 5.0,
+    ) -> None:
+        host = describe_host()
+        self._root = work_root / "tasks"
+        self._root.mkdir(parents=True, exist_ok=True)
+        found, warning = find_sandbox(sandbox, work_root / "sandbox")
+        self._machine = Machine(sandbox=found, warning=warning, inspector=InputInspector(), grace_s=grace_s)
+        ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
+        gpus = tuple(gpu.index for gpu in list_gpus())
+        self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=gpus)
+        self._live: dict[str, Attempt] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._guard = threading.Lock()
+        self._closed = False
+
+    @property
+    @override
+    def capabilities(self) -> RunnerCapabilities:
+        confined = self._machine.sandbox.kind != "none"
+        return RunnerCapabilities(
+            confines_files=confined,
+            confines_network=confined,
+            contains_processes=confined,
+            limits_resources=True,
+            survives_restart=True,
+            cpu_cores=self._slots.cpu_cores,
+            ram_gb=self._slots.ram_bytes / GIGABYTE,
+            gpus=len(self._slots.gpus),
+        )
+
+    @override
+    def submit(self, spec: TaskSpec, sink: EventSink) -> None:
+        check_spec(spec)
+        if spec.environment.kind == "container":
+            detail = "The local runner runs Python environments and system commands, not container images."
+            raise UnsupportedError(detail, field="environment.kind")
+        self._slots.check(spec.resources)
+        with self._guard:
+            self._refuse_if_closed()
+            folder = self._create(spec)
+            self._enqueue(spec, folder, sink)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise BackendUnavailableError("The runner is closed.")
+
+    def _create(self, spec: TaskSpec) -> TaskFolder:
+        earlier = TaskFolder.latest(self._root, spec.id)
+        if spec.id in self._live or (earlier is not None and earlier.attempt >= spec.attempt):
+            raise ConflictError(f"Attempt {spec.attempt} of this task was submitted before.", field="id")
+        folder = TaskFolder(self._root, spec.id, spec.attempt)
+        try:
+            folder.create(spec)
+        except FileExistsError as error:
+            raise ConflictError(f"Attempt {spec.attempt} of this task was submitted before.", field="id") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFullError("The disk for tasks is full.") from error
+            raise BackendUnavailableError(f"The folder for tasks cannot be written ({error.strerror}).") from error
+        return folder
+
+    def _enqueue(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink) -> None:
+        """Wait for room, then run; the guard is held."""
+        lock = folder.lock()
+        if lock is None:
+            return
+        attempt = Attempt(spec, folder, sink, self._machine, lock)
+        self._live[spec.id] = attempt
+        self._slots.queue(
+            spec.id, spec.resources, lambda grant: self._launch(attempt, lambda: attempt.run(grant), grant)
+        )
+
+    def _launch(self, attempt: Attempt, work: Callable[[], None], grant: Grant | None = None) -> None:
+        thread = threading.Thread(target=self._carry, args=(attempt, work, grant), name="task", daemon=True)
+        thread.start()
+
+    def _carry(self, attempt: Attempt, work: Callable[[], None], grant: Grant | None) -> None:
+        try:
+            work()
+        finally:
+            with self._guard:
+                self._live.pop(attempt.spec.id, None)
+            attempt.finished.set()
+            if grant is not None:
+                self._slots.give_back(grant)
+
+    @override
+    def cancel(self, task_id: str) -> bool:
+        with self._guard:
+            attempt = self._live.get(task_id)
+        if attempt is not None and self._slots.withdraw(task_id):
+            self._launch(attempt, attempt.stop_unstarted)
+            return True
+        folder = TaskFolder.latest(self._root, task_id)
+        if folder is None:
+            raise NotFoundError("The runner does not know this task.", field="id")
+        if folder.read("ended") is not None:
+            return False
+        folder.ask_to_cancel()
+        if attempt is not None:
+            attempt.wake()
+        return True
+
+    @override
+    def reconcile(self, known: Sequence[KnownTask], sink: EventSink) -> None:
+        with self._guard:
+            self._refuse_if_closed()
+            for task in known:
+                if task.task_id not in self._live:
+                    self._reconcile(task, sink)
+        self._end_forgotten({task.task_id for task in known})
+
+    def _reconcile(self, task: KnownTask, sink: EventSink) -> None:
+        """Go on with one task that nobody here watches; the guard is held."""
+        folder = TaskFolder(self._root, task.task_id, task.attempt)
+        spec = folder.spec()
+        if spec is None:
+            if task.spec is not None and task.state is TaskState.QUEUED:
+                self._enqueue(task.spec, self._create(task.spec), sink)
+            else:
+                self._declare_lost(task, sink)
+            return
+        identity = folder.started()
+        if identity is None:
+            self._enqueue(spec, folder, sink)
+            return
+        lock = folder.lock()
+        if lock is None:
+            return
+        attempt = Attempt(spec, folder, sink, self._machine, lock)
+        self._live[spec.id] = attempt
+        if folder.exit_code() is None and is_alive(identity):
+            grant = self._slots.take(spec.resources, folder.gpus())
+            self._launch(attempt, lambda: attempt.rejoin(identity), grant)
+        else:
+            self._launch(attempt, attempt.conclude)
+
+    @staticmethod
+    def _declare_lost(task: KnownTask, sink: EventSink) -> None:
+        event = TaskEvent(
+            kind=EventKind.ABORT,
+            state=TaskState.SYSTEM_ERROR,
+            attempt=task.attempt,
+            reason="lost",
+            detail="The runner has nothing of this task: its folder is gone.",
+        )
+        try:
+            sink(task.task_id, event)
+        except Exception:
+            log.exception("event %s of task %s was not taken", event.kind, task.task_id)
+
+    def _end_forgotten(self, known: set[str]) -> None:
+        """Kill what still runs of tasks that the ledger holds to have ended, unless another process watches."""
+        with self._guard:
+            mine = {folder_name(task_id) for task_id in known | set(self._live)}
+        for entry in os.scandir(self._root):
+            folder = TaskFolder.latest(self._root, entry.name)
+            if entry.name in mine or folder is None or folder.exit_code() is not None:
+                continue
+            identity, lock = folder.started(), folder.lock()
+            if lock is None:
+                continue
+            try:
+                if identity is not None and is_alive(identity):
+                    log.warning("ending a task that the ledger holds to have ended: %s", entry.name)
+                    end_at_once(folder, identity.pid)
+            finally:
+                os.close(lock)
+
+    @override
+    def logs(self, task_id: str, stream: str, offset: int = 0, limit: int = 1_000_000) -> bytes:
+        check_log_request(stream, offset, limit)
+        folder = TaskFolder.latest(self._root, task_id)
+        if folder is None:
+            raise NotFoundError("Nothing is kept of this task.", field="id")
+        try:
+            with open(folder.path / stream, "rb") as log_file:
+                log_file.seek(offset)
+                return log_file.read(limit)
+        except FileNotFoundError:
+            return b""
+
+    @override
+    def wait(self, task_id: str, timeout: float | None = None) -> bool:
+        with self._guard:
+            attempt = self._live.get(task_id)
+        if attempt is not None:
+            return attempt.finished.wait(timeout)
+        if TaskFolder.latest(self._root, task_id) is None:
+            raise NotFoundError("The runner does not know this task.", field="id")
+        return True
+
+    @override
+    def drain(self, timeout: float | None = None) -> bool:
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._guard:
+                attempt = next(iter(self._live.values()), None)
+            if attempt is None:
+                return True
+            if not attempt.finished.wait(None if until is None else max(0.0, until - time.monotonic())):
+                return False
+
+    @override
+    def release(self, task_id: str) -> None:
+        folder = TaskFolder.latest(self._root, task_id)
+        with self._guard:
+            attempt = self._live.get(task_id)
+            if attempt is not None and attempt.concluding:
+                attempt.discard = True
+                return
+        if attempt is not None or (folder is not None and folder.read("ended") is None):
+            raise ConflictError("The task has not ended.", field="id")
+        if folder is not None:
+            folder.delete()
+
+    @override
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            attempts = list(self._live.values())
+        waiting = set(self._slots.close())
+        for attempt in attempts:
+            attempt.let_go()
+            if attempt.spec.id in waiting:
+                attempt.release_lock()
+        until = time.monotonic() + LET_GO_S
+        for attempt in attempts:
+            if attempt.spec.id not in waiting:
+                attempt.finished.wait(max(0.0, until - time.monotonic()))

@@ -1,0 +1,264 @@
+"""Watching one running task: its end, its limits, and the order to stop.
+
+No sleeping loop: the watcher blocks on the wrapper's pidfd and on a wake-up descriptor; the limits that only
+polling can see (memory, disk, number of processes, log size) are looked at a few times a second, and not at
+all in tasks that are over before that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import time
+from dataclasses import dataclass, field
+
+from executors.local.folder import TaskFolder
+from executors.local.processes import TreeUsage, descendants, marked, send, usage
+from executors.local.wrapper import Child
+from executors.model import TaskSpec
+
+FIRST_LOOK_S = 0.1
+LOOK_S = 0.2
+KILL_AGAIN_S = 0.05
+CUT_NOTE = b"\n[sillage: what was printed after this was not kept]\n"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a task used, as far as watching shows it."""
+
+    peak_rss: int = 0
+    peak_processes: int = 0
+    counters: dict[int, tuple[float, int, int]] = field(default_factory=dict)
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes fetched from disks by processes that were seen."""
+        return sum(seen[1] for seen in self.counters.values())
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes sent to disks by processes that were seen."""
+        return sum(seen[2] for seen in self.counters.values())
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of processes that were seen."""
+        return sum(seen[0] for seen in self.counters.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Why we ended a task: ``canceled``, or the limit that it broke."""
+
+    reason: str
+    detail: str
+    gently: bool = False
+
+
+class Watch:
+    """Watches one attempt until its wrapper has ended, or until told to let go."""
+
+    def __init__(self, spec: TaskSpec, folder: TaskFolder, child: Child, *, began: float, grace_s: float) -> None:
+        self.usage = Usage()
+        self.verdict: Verdict | None = None
+        self.cut: set[str] = set()
+        self._spec = spec
+        self._folder = folder
+        self._child = child
+        self._deadline = began + spec.resources.wall_s
+        self._grace_s = grace_s
+        self._kill_at: float | None = None
+        self._disk_cost_s = 0.0
+        self._next_disk_look = 0.0
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._letting_go = False
+        self._latest = TreeUsage()
+
+    def wake(self) -> None:
+        """Look now rather than at the next turn: somebody asked for the task's end."""
+        os.eventfd_write(self._wake, 1)
+
+    def let_go(self) -> None:
+        """Stop watching and leave the task alone."""
+        self._letting_go = True
+        self.wake()
+
+    def run(self) -> bool:
+        """Watch until the wrapper has ended; False when told to let go before that."""
+        poller = select.poll()
+        poller.register(self._child.pidfd, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        pause = FIRST_LOOK_S
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, self._until_next(pause)) * 1000)}
+            if self._child.pidfd in ready:
+                return True
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+            if self._letting_go:
+                return False
+            self._turn()
+            pause = LOOK_S
+
+    def close(self) -> None:
+        """Give back the descriptors."""
+        os.close(self._wake)
+        os.close(self._child.pidfd)
+
+    def _until_next(self, pause: float) -> float:
+        now = time.monotonic()
+        if self._kill_at is not None:
+            return min(pause, self._kill_at - now) if self._kill_at > now else KILL_AGAIN_S
+        return min(pause, self._deadline - now)
+
+    def _turn(self) -> None:
+        self._look()
+        if self.verdict is None:
+            self.verdict = self._judge()
+            if self.verdict is not None:
+                self._begin_to_end(self.verdict)
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._kill()
+
+    def _look(self) -> None:
+        seen = usage(descendants(self._child.pid))
+        self.usage.peak_rss = max(self.usage.peak_rss, seen.rss)
+        self.usage.peak_processes = max(self.usage.peak_processes, len(seen.pids))
+        self.usage.counters.update(seen.counters)
+        self._latest = seen
+        self.cut_logs()
+
+    def _judge(self) -> Verdict | None:
+        limits = self._spec.resources
+        if self._folder.asked_to_cancel():
+            return Verdict(reason="canceled", detail="The task was canceled.", gently=True)
+        if time.monotonic() >= self._deadline:
+            detail = f"The task took longer than the {limits.wall_s:g} s that it was given."
+            return Verdict(reason="timeout", detail=detail, gently=True)
+        if limits.ram_bytes is not None and self._latest.rss > limits.ram_bytes:
+            detail = f"The task used more memory than the {limits.ram_gb:g} GB that it was given."
+            return Verdict(reason="out-of-memory", detail=detail)
+        if len(self._latest.pids) > limits.processes:
+            detail = f"The task had more than the {limits.processes} processes that it was given."
+            return Verdict(reason="processes", detail=detail)
+        if self._disk_is_over():
+            detail = f"The task wrote more than the {limits.disk_gb:g} GB that it was given."
+            return Verdict(reason="disk", detail=detail)
+        return None
+
+    def _disk_is_over(self) -> bool:
+        """Walk the working folder, and rest twenty times as long as that took."""
+        now = time.monotonic()
+        if now < self._next_disk_look:
+            return False
+        size = folder_size(self._folder.work, enough=self._spec.resources.disk_bytes)
+        self._next_disk_look = now + 20 * (time.monotonic() - now)
+        return size > self._spec.resources.disk_bytes
+
+    def cut_logs(self) -> None:
+        """Keep each log at its limit: the task appends, so what it writes next starts at the cut."""
+        limit = self._spec.resources.log_bytes
+        for name in ("stdout", "stderr"):
+            path = self._folder.path / name
+            try:
+                if path.stat().st_size > limit + len(CUT_NOTE):
+                    with open(path, "r+b") as log:
+                        log.truncate(limit)
+                        log.seek(limit)
+                        log.write(CUT_NOTE)
+                    self.cut.add(name)
+            except FileNotFoundError:
+                continue
+
+    def _begin_to_end(self, verdict: Verdict) -> None:
+        self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
+        self._kill_at = time.monotonic() + (self._grace_s if verdict.gently else 0.0)
+        if verdict.gently:
+            send(self._own_processes(), signal.SIGTERM)
+
+    def _own_processes(self) -> list[int]:
+        first = namespace_init(self._folder)
+        if first is not None:
+            return descendants(first)
+        return list({*descendants(self._child.pid), *strays(self._spec, self._child.pid)})
+
+    def _kill(self) -> None:
+        """Kill all of it but the wrapper, which stays to write down how it ended and follows by itself.
+
+        In a sandbox the first process of the namespace is killed, and the kernel takes all others with it,
+        however they were detached; otherwise every process of the tree or with the task's mark.
+        """
+        first = namespace_init(self._folder)
+        send(self._own_processes() if first is None else [first], signal.SIGKILL)
+
+
+def sweep(spec: TaskSpec, folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
+    """See to it that nothing of an ended task is left running; False when something will not die.
+
+    In a sandbox this waits for the end of the namespace, whose processes the kernel is killing already.
+    """
+    until = time.monotonic() + patience_s
+    first = namespace_init(folder)
+    if first is not None:
+        return _wait_for_end(first, patience_s)
+    if folder.sandboxed:
+        return True
+    while left := strays(spec, None):
+        if time.monotonic() > until:
+            return False
+        send(left, signal.SIGKILL)
+        time.sleep(0.005)
+    return True
+
+
+def end_at_once(folder: TaskFolder, wrapper: int) -> None:
+    """Kill a task that nobody watches, wrapper and all."""
+    first = namespace_init(folder)
+    send(descendants(wrapper) if first is None else [first], signal.SIGKILL)
+    send([wrapper], signal.SIGKILL)
+
+
+def _wait_for_end(pid: int, patience_s: float) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        return bool(poller.poll(patience_s * 1000))
+    finally:
+        os.close(pidfd)
+
+
+def strays(spec: TaskSpec, wrapper: int | None) -> list[int]:
+    """Return processes that bear a task's mark, without its wrapper."""
+    return [pid for pid in marked(f"{spec.id}#{spec.attempt}") if pid != wrapper]
+
+
+def namespace_init(folder: TaskFolder) -> int | None:
+    """Return the first process of a task's sandbox as bubblewrap reported it, while it lives."""
+    found = re.match(r'\{ "child-pid": (\d+)', folder.read("status") or "")
+    if found is None or not os.path.exists(f"/proc/{found[1]}"):
+        return None
+    return int(found[1])
+
+
+def folder_size(path: os.PathLike[str], *, enough: int) -> int:
+    """Return the bytes that a folder takes on its disk, or the first sum beyond ``enough``."""
+    total = 0
+    queue: list[os.PathLike[str] | str] = [path]
+    while queue and total <= enough:
+        try:
+            with os.scandir(queue.pop()) as entries:
+                for entry in entries:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        queue.append(entry.path)
+        except OSError:
+            continue
+    return total

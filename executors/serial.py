@@ -1,0 +1,48 @@
+"""Task descriptions as JSON and back, so that a runner can keep its own copy of what it was given."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from executors.model import Environment, Mount, Resources, TaskContent, TaskInput, TaskOutput, TaskSpec
+
+
+def dump_spec(spec: TaskSpec) -> str:
+    """Return a description as one line of JSON."""
+    return json.dumps(asdict(spec), default=str, ensure_ascii=False, separators=(",", ":"))
+
+
+def load_spec(text: str) -> TaskSpec:
+    """Return the description that :func:`dump_spec` wrote.
+
+    Raises:
+        ValueError: The text is not one.
+    """
+    try:
+        return _spec(json.loads(text))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a task description: {error}") from error
+
+
+def _spec(data: dict[str, Any]) -> TaskSpec:
+    plain = {k: data[k] for k in ("id", "name", "workdir", "env", "network", "attempt", "plan", "parameters", "seeds")}
+    environment = dict(data["environment"])
+    environment["mounts"] = _mounts(environment["mounts"])
+    environment["packages"] = tuple(environment["packages"])
+    return TaskSpec(
+        **plain,
+        command=tuple(data["command"]),
+        inputs=tuple(TaskInput(**{**i, "host_path": Path(i["host_path"])}) for i in data["inputs"]),
+        contents=tuple(TaskContent(**c) for c in data["contents"]),
+        outputs=tuple(TaskOutput(**o) for o in data["outputs"]),
+        resources=Resources(**data["resources"]),
+        mounts=_mounts(data["mounts"]),
+        environment=Environment(**environment),
+    )
+
+
+def _mounts(items: list[dict[str, str]]) -> tuple[Mount, ...]:
+    return tuple(Mount(host_path=Path(item["host_path"]), path=item["path"]) for item in items)
