@@ -1,0 +1,1 @@
+"""Data under version control: DataLad datasets, git-annex and plain git repositories."""

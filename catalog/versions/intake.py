@@ -1,0 +1,147 @@
+"""Takes a plain folder into a dataset of the store: first as a new dataset, later as a new version of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from catalog.versions.dataset import BRANCH, dataset_blobs, initialise, refresh_index
+from catalog.versions.folder import Scan, SourceFile, is_description, scan_folder
+from catalog.versions.git import Repository
+from catalog.versions.git_tree import LINK, GitTree
+from catalog.versions.history import (
+    Blob,
+    annexed,
+    commit,
+    current_branch,
+    head,
+    write_working_tree,
+)
+from catalog.versions.model import Progress
+from catalog.versions.objects import AnnexObjects, full_disk_reported, synchronise_all
+from catalog.versions.source_index import Remembered, load_index, store_index
+from catalog.versions.working_tree import Change, apply_changes
+from ontology.errors import BackendUnavailableError, InvalidRequestError
+
+
+def scan_source(source: Path) -> Scan:
+    """Return what a folder holds, once it is sure that it holds something.
+
+    Raises:
+        NotFoundError: There is no such folder.
+        InvalidRequestError: It is no folder, or an empty one.
+    """
+    scan = scan_folder(source)
+    if not scan.files:
+        raise InvalidRequestError(f"{source} holds no file that can be taken in", field="path")
+    return scan
+
+
+def fill_new(path: Path, source: Path, scan: Scan, *, datalad_id: str, link: bool, progress: Progress | None) -> str:
+    """Make a dataset at ``path`` from a folder and return its commit, durably written.
+
+    Raises:
+        StorageFullError: The disk is full.
+        BackendUnavailableError: The disk, git or git-annex failed.
+    """
+    with full_disk_reported():
+        started_ns = time.time_ns()
+        repository = initialise(path)
+        blobs = _take_files(repository, source, scan.files, {}, link=link, progress=progress)
+        everything = sorted([*dataset_blobs(datalad_id), *blobs], key=lambda blob: blob.path)
+        name = commit(
+            repository, branch=BRANCH, parent=None, message="Take the dataset into the catalogue", blobs=everything
+        )
+        write_working_tree(path, everything)
+        refresh_index(repository)
+        _remember(repository, scan.files, blobs, started_ns)
+        synchronise_all(path)
+    return name
+
+
+def fill_next(repository: Repository, source: Path, scan: Scan, *, progress: Progress | None) -> str:
+    """Commit what has changed in a folder since it was last taken in; return HEAD's commit when nothing has.
+
+    Raises:
+        StorageFullError: The disk is full.
+        BackendUnavailableError: The disk or git failed.
+    """
+    started_ns = time.time_ns()
+    found = head(repository)
+    if found is None:
+        raise BackendUnavailableError("the dataset has no commit", next_step="Register the folder again.")
+    before = {p: e for p, e in GitTree(repository.path, found[0]).entries.items() if _is_data(p)}
+    with full_disk_reported():
+        known = load_index(repository.git_dir)
+        blobs = _take_files(repository, source, scan.files, known, link=False, progress=progress)
+        changes = [
+            Change(blob, before[blob.path].oid if blob.path in before else None)
+            for blob in blobs
+            if blob.path not in before or (before[blob.path].oid, before[blob.path].mode) != (blob.oid, blob.mode)
+        ]
+        gone = {path: before[path].oid for path in before.keys() - {blob.path for blob in blobs}}
+        if changes or gone:
+            synchronise_all(repository.path)
+            new = _commit_changes(repository, found[0], changes, gone)
+        else:
+            new = found[0]
+        _remember(repository, scan.files, blobs, started_ns)
+    return new
+
+
+def _commit_changes(repository: Repository, parent: str, changes: Sequence[Change], gone: dict[str, str]) -> str:
+    with apply_changes(repository, changes, gone):
+        return commit(
+            repository,
+            branch=current_branch(repository),
+            parent=parent,
+            message="Take in what has changed",
+            blobs=[change.blob for change in changes],
+            removed=sorted(gone),
+        )
+
+
+def _take_files(
+    repository: Repository,
+    source: Path,
+    files: Sequence[SourceFile],
+    known: dict[str, Remembered],
+    *,
+    link: bool,
+    progress: Progress | None,
+) -> list[Blob]:
+    objects = AnnexObjects(repository.annex)
+    blobs: list[Blob] = []
+    for number, file in enumerate(files, start=1):
+        remembered = known.get(file.path)
+        if file.target is not None:
+            blobs.append(Blob(file.path, LINK, os.fsencode(file.target)))
+        elif is_description(file.path, file.size):
+            blobs.append(Blob(file.path, "100755" if file.executable else "100644", _read(source / file.path)))
+        elif remembered is not None and remembered.stamp == file.stamp:
+            blobs.append(annexed(file.path, remembered.content))
+        else:
+            key, _ = objects.take(source / file.path, file.path, link=link)
+            blobs.append(annexed(file.path, key))
+        if progress is not None:
+            progress(number, len(files))
+    return blobs
+
+
+def _remember(repository: Repository, files: Iterable[SourceFile], blobs: Iterable[Blob], started_ns: int) -> None:
+    keys = {blob.path: blob.key for blob in blobs if blob.key is not None}
+    kept = {file.path: (file, keys[file.path]) for file in files if file.path in keys}
+    store_index(repository.git_dir, kept, started_ns=started_ns)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BackendUnavailableError(f"{path.name} vanished while the folder was being read") from error
+
+
+def _is_data(path: str) -> bool:
+    return not path.startswith(".datalad/") and path != ".gitattributes"

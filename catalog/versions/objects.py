@@ -1,0 +1,184 @@
+"""Puts content into the annex of a repository that the store owns: by reflink, copy, hard link or move."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from catalog.versions.annex import object_path, sha256e_key
+from ontology.errors import BackendUnavailableError, IntegrityError, NotFoundError, StorageFullError
+
+_FICLONE = 0x40049409
+_CHUNK = 1024 * 1024
+_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_NO_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ETXTBSY})
+
+_NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
+
+
+@contextlib.contextmanager
+def full_disk_reported() -> Iterator[None]:
+    """Turn the operating system's word for a full disk into :class:`StorageFullError`.
+
+    Raises:
+        StorageFullError: The disk or the quota is full.
+        BackendUnavailableError: Any other failure of the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError("the disk of the data store is full") from error
+        raise BackendUnavailableError(f"the data store cannot be written: {error.strerror}") from error
+
+
+class AnnexObjects:
+    """The object folder of one annex, written as git-annex writes it (content and its folder write-protected).
+
+    Args:
+        annex: The folder ``annex`` of the git directory.
+    """
+
+    def __init__(self, annex: Path) -> None:
+        self._objects = annex / "objects"
+        self._incoming = annex.parent / "sillage" / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._folders: set[str] = set()
+        self._can_clone = True
+
+    def take(self, source: Path, path: str, *, link: bool = False) -> tuple[str, int]:
+        """Take a copy of ``source`` in and return its key and size; the source is only read, unless linked.
+
+        Raises:
+            NotFoundError: The source is gone or is no regular file any more.
+            OSError: The disk refused.
+        """
+        try:
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotFoundError(f"{path} cannot be read: {error.strerror}", field="path") from error
+        with open(descriptor, "rb", buffering=0) as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise NotFoundError(f"{path} is no longer a file", field="path")
+            temporary = self._temporary()
+            try:
+                if link:
+                    os.link(source, temporary)
+                    digest, size = _digest(temporary)
+                else:
+                    digest, size = self._copy(file.fileno(), temporary, found.st_size)
+                key = sha256e_key(path, sha256=digest, size=size)
+                self._settle(temporary, key)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return key, size
+
+    def adopt(self, staged: Path, key: str, *, sha256: str, path: str) -> None:
+        """Make a staged file, which is ours, the content of a key: by a second name where that is possible.
+
+        Raises:
+            IntegrityError: The staged file does not have the given SHA-256.
+            OSError: The disk refused.
+        """
+        temporary = self._temporary()
+        try:
+            try:
+                os.link(staged, temporary)
+                digest, _ = _digest(temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                with staged.open("rb", buffering=0) as file:
+                    digest, _ = self._copy(file.fileno(), temporary, staged.stat().st_size)
+            if digest != sha256:
+                raise IntegrityError(f"output {path} has SHA-256 {digest}, not {sha256} as recorded", field="sha256")
+            self._settle(temporary, key, durable=True)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _copy(self, source: int, target: Path, size: int) -> tuple[str, int]:
+        """Clone where the disk can share blocks, else copy; the digest is that of what was written."""
+        with target.open("xb", buffering=0) as file:
+            if size and self._can_clone and self._clone(source, file.fileno()):
+                return _digest(target)
+            digest = hashlib.sha256()
+            written = 0
+            while chunk := os.read(source, _CHUNK):
+                digest.update(chunk)
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(file.fileno(), view) :]
+                written += len(chunk)
+        return digest.hexdigest(), written
+
+    def _clone(self, source: int, target: int) -> bool:
+        try:
+            fcntl.ioctl(target, _FICLONE, source)
+        except OSError as error:
+            if error.errno not in _NO_CLONE:
+                raise
+            self._can_clone = False
+            return False
+        return True
+
+    def _settle(self, temporary: Path, key: str, *, durable: bool = False) -> None:
+        place = object_path(self._objects, key)
+        folder = place.parent
+        if place.exists():
+            return
+        temporary.chmod(0o444)
+        if durable:
+            synchronise(temporary)
+        if str(folder.parent) not in self._folders:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(str(folder.parent))
+        folder.mkdir(exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        folder.chmod(mode | stat.S_IWUSR)
+        temporary.rename(place)
+        folder.chmod(mode & ~_WRITE)
+        if durable:
+            for made in (folder, folder.parent, folder.parent.parent, self._objects):
+                synchronise(made)
+
+    def _temporary(self) -> Path:
+        return self._incoming / uuid.uuid4().hex
+
+
+def synchronise(path: Path) -> None:
+    """Have the disk keep a file's content, or a folder's entries."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def synchronise_all(path: Path) -> None:
+    """Have the disk keep everything written to the file system of ``path``: one call for thousands of files."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not hasattr(libc, "syncfs"):
+            os.sync()
+        elif libc.syncfs(descriptor):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()

@@ -1,0 +1,134 @@
+"""Brings the working tree and index of a store's dataset to a new commit, only where it changed.
+
+What is to be changed is written down before the commit and struck out after the working tree has followed, so
+that a crash between the two is made good by whoever takes the lock next (:func:`heal`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.versions.git import Repository
+from catalog.versions.git_tree import GitTree
+from catalog.versions.history import Blob, blob_oid, head, write_blob
+
+_PENDING = "pending.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A blob that a commit writes, and the name of the blob that it replaces, if any."""
+
+    blob: Blob
+    before: str | None
+
+
+@contextlib.contextmanager
+def apply_changes(repository: Repository, changes: Sequence[Change], gone: Mapping[str, str]) -> Iterator[None]:
+    """Run the block, which commits the changes; then have working tree and index follow.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    note = repository.git_dir / "sillage" / _PENDING
+    before = {change.blob.path: change.before for change in changes} | dict(gone)
+    _write_durably(note, json.dumps(before).encode())
+    yield
+    _follow(repository.path, [change.blob for change in changes], before)
+    lines = [_index_line("0", "0" * 40, path) for path in gone]
+    lines += [_index_line(change.blob.mode, change.blob.oid, change.blob.path) for change in changes]
+    _update_index(repository, lines)
+    note.unlink()
+
+
+def heal(repository: Repository) -> None:
+    """Finish what a crash has left: working tree and index follow HEAD on the paths that were to change.
+
+    Raises:
+        BackendUnavailableError: git failed.
+        OSError: The disk refused.
+    """
+    note = repository.git_dir / "sillage" / _PENDING
+    if not note.exists():
+        return
+    try:
+        before: dict[str, str | None] = json.loads(note.read_bytes())
+    except ValueError:
+        before = {}
+    found = head(repository)
+    if found is not None:
+        _remove_stale_lock(repository)
+        tree = GitTree(repository.path, found[0])
+        present = {path: tree.entries[path] for path in before if path in tree.entries}
+        contents = tree.contents(present.values())
+        blobs = [Blob(path, entry.mode, contents[entry.oid]) for path, entry in present.items()]
+        _follow(repository.path, blobs, before)
+        lines = [_index_line("0", "0" * 40, path) for path in before if path not in present]
+        lines += [_index_line(blob.mode, blob.oid, blob.path) for blob in blobs]
+        _update_index(repository, lines)
+    note.unlink()
+
+
+def _follow(root: Path, blobs: Sequence[Blob], before: Mapping[str, str | None]) -> None:
+    """Write ``blobs`` and remove other paths of ``before``; what a person has put there instead is left alone."""
+    for path in before.keys() - {blob.path for blob in blobs}:
+        if _is_unchanged(root / path, before[path]):
+            (root / path).unlink(missing_ok=True)
+            _remove_empty_parents(root, path)
+    for blob in blobs:
+        place = root / blob.path
+        if not _is_unchanged(place, before[blob.path]):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{time.monotonic_ns()}.sillage")
+        write_blob(temporary, blob)
+        os.replace(temporary, place)
+
+
+def _is_unchanged(place: Path, oid: str | None) -> bool:
+    """Tell whether nothing is there, or a link (which carries no content), or the file that git knows there."""
+    if place.is_symlink() or not place.exists():
+        return True
+    return place.is_file() and oid is not None and blob_oid(place.read_bytes()) == oid
+
+
+def _remove_empty_parents(root: Path, path: str) -> None:
+    folder = (root / path).parent
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def _update_index(repository: Repository, lines: Sequence[bytes]) -> None:
+    if not (repository.git_dir / "index").exists():
+        repository.git("read-tree", "HEAD", config={"core.protectNTFS": "false"})
+    repository.git("update-index", "-z", "--index-info", given=b"".join(lines), config={"core.protectNTFS": "false"})
+
+
+def _remove_stale_lock(repository: Repository) -> None:
+    """Remove the index lock of a git that was killed: we hold the dataset's own lock, so it is nobody's."""
+    lock = repository.git_dir / "index.lock"
+    if lock.exists() and time.time() - lock.stat().st_mtime > 1:
+        lock.unlink(missing_ok=True)
+
+
+def _index_line(mode: str, oid: str, path: str) -> bytes:
+    return b"%b %b\t%b\0" % (mode.encode(), oid.encode(), os.fsencode(path))
+
+
+def _write_durably(place: Path, content: bytes) -> None:
+    temporary = place.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, place)
