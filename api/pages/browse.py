@@ -1,0 +1,141 @@
+"""Pages of records: datasets, participants, acquisitions, pipelines, terms; and any id at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.access import Permission
+from api.dependencies import Caller, Open
+from api.operations import datasets, identifiers, pipelines, records, terms
+from api.pages.rendering import can_read_data, page, pictures_of, titles_of
+from api.wire import record_body
+
+router = APIRouter()
+PAGES = {
+    "Dataset": "datasets",
+    "Participant": "participants",
+    "Acquisition": "acquisitions",
+    "Entity": "acquisitions",
+    "Cohort": "cohorts",
+    "Task": "tasks",
+    "TaskBatch": "tasks",
+    "Pipeline": "pipelines",
+    "PipelineVersion": "pipelines",
+}
+
+
+@router.get("/id/{id:path}")
+def any_record(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
+    """Open whatever an id names."""
+    record = records.find(catalogue, principal, id)
+    if record.type in PAGES:
+        return RedirectResponse(f"/{PAGES[record.type]}/{record.id}", 303)
+    body = record_body(record, principal)
+    if record.type == "Identifier":
+        return RedirectResponse(f"/doi/{record.document['doi']}", 303)
+    readable = can_read_data(principal, record)
+    picture = next((p["src"] for p in pictures_of([body])), None) if record.type == "File" and readable else None
+    return page(request, "record.html", principal, r=body, readable=readable, picture=picture)
+
+
+@router.get("/datasets")
+def list_datasets(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
+    """List datasets."""
+    found = records.listing(catalogue, principal, "Dataset", cursor=cursor)
+    return page(request, "datasets.html", principal, page=found)
+
+
+@router.get("/datasets/{id}")
+def show_dataset(
+    request: Request, id: str, catalogue: Open, principal: Caller, cursor: str | None = None
+) -> Response:
+    """Show a dataset: facts, participants or results, versions, the mapping report."""
+    record = records.find(catalogue, principal, id, types=datasets.DATASET)
+    raw = record.document.get("dataset_type") != "derivative"
+    members = None
+    results: dict[str, Any] | None = None
+    if raw:
+        members = records.listing(
+            catalogue, principal, "Participant", part_of=record.id, cursor=cursor, limit=200
+        )
+    else:
+        found = [records.listing(catalogue, principal, t, part_of=record.id) for t in ("Acquisition", "Entity")]
+        results = {"items": [item for listing in found for item in listing["items"]]}
+    return page(
+        request,
+        "dataset.html",
+        principal,
+        r=record_body(record, principal),
+        participants=members,
+        results=results,
+        versions=datasets.versions(catalogue, principal, record.id)["items"],
+        report=datasets.report(catalogue, principal, record.id) if raw else None,
+        identifier=identifiers.of(catalogue, record.id),
+        titles=titles_of(catalogue, record.document.get("source_datasets") or []),
+    )
+
+
+@router.get("/participants/{id}")
+def show_participant(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
+    """Show a participant: properties with terms, and acquisitions, derived ones too."""
+    body = records.show(catalogue, principal, id, types=frozenset({"Participant"}))
+    acquisitions = records.about(catalogue, principal, body["id"])
+    return page(
+        request,
+        "participant.html",
+        principal,
+        r=body,
+        acquisitions=acquisitions,
+        titles=titles_of(catalogue, [body["dataset"]]),
+    )
+
+
+@router.get("/acquisitions/{id}")
+def show_acquisition(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
+    """Show an acquisition or another output: pictures, files, properties, sidecar."""
+    record = records.find(catalogue, principal, id, types=frozenset({"Acquisition", "Entity"}))
+    body = records.show(catalogue, principal, record.id)
+    readable = can_read_data(principal, record)
+    participant = catalogue.repository.get_many([body["participant"]] if body.get("participant") else [])
+    return page(
+        request,
+        "acquisition.html",
+        principal,
+        r=body,
+        readable=readable,
+        pictures=pictures_of(body["files"]) if readable else [],
+        titles=titles_of(catalogue, [body["dataset"]]),
+        participant_label=next((r.document.get("label") for r in participant.values()), None),
+    )
+
+
+@router.get("/pipelines")
+def list_pipelines(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
+    """List pipelines."""
+    found = records.listing(catalogue, principal, "Pipeline", cursor=cursor)
+    return page(request, "pipelines.html", principal, page=found)
+
+
+@router.get("/pipelines/{id}")
+def show_pipeline(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
+    """Show a pipeline with its versions, or one version."""
+    return page(request, "pipeline.html", principal, r=pipelines.show(catalogue, principal, id))
+
+
+@router.get("/terms")
+def find_terms(request: Request, catalogue: Open, principal: Caller, q: str = "") -> Response:
+    """Find terms."""
+    found = terms.find(catalogue, principal, q, limit=50)["items"] if q.strip() else None
+    return page(
+        request, "terms.html", principal, q=q, found=found, vocabularies=catalogue.terms.vocabularies()
+    )
+
+
+@router.get("/terms/{term:path}")
+def show_term(request: Request, term: str, catalogue: Open, principal: Caller) -> Response:
+    """Show a term."""
+    principal.require(Permission.READ)
+    return page(request, "term.html", principal, t=terms.show(catalogue, principal, term))
