@@ -69,7 +69,7 @@ def key_extension(path: str) -> str:
 def key_of_link(target: str) -> str | None:
     """Return the key name that a symbolic link's target points to, or None for any other link."""
     head, _, name = target.rpartition("/")
-    if "annex/objects/" not in head or parse_key(name) is None:
+    if "annex/objects/" not in f"{head}/" or parse_key(name) is None:
         return None
     return name
 
