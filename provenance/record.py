@@ -214,9 +214,10 @@ def _state_associations(document: ProvDocument, edges: Sequence[Edge]) -> None:
             plans.setdefault(source, []).append(target)
         elif predicate == ASSOCIATED_WITH:
             agents.setdefault(source, []).append(target)
+    nobody: list[str | None] = [None]
     for task in dict.fromkeys([*plans, *agents]):
-        for plan in plans.get(task) or [None]:
-            for agent in agents.get(task) or [None]:
+        for plan in plans.get(task) or nobody:
+            for agent in agents.get(task) or nobody:
                 document.was_associated_with(
                     Identifier(task),
                     None if agent is None else Identifier(agent),
