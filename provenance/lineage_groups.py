@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provenance.lineage import Edge
+from provenance.lineage_graph import Edge
 
 _ROUNDS = 64
 _PLURALS = {"Entity": "Entities", "TaskBatch": "Task batches", "PipelineVersion": "Pipeline versions"}

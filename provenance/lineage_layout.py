@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from provenance.lineage import Edge
+from provenance.lineage_graph import Edge
 from provenance.lineage_groups import Drawable, Drawn, fold, levels
 
 NODE_WIDTH = 190.0
@@ -119,7 +120,7 @@ def _neighbours(
     found: dict[_Slot, list[_Slot]] = {}
     for source, target in pairs:
         way: list[_Slot] = [(source, -1), *lanes[source, target], (target, -1)]
-        for one, other in zip(way, way[1:], strict=False):
+        for one, other in pairwise(way):
             found.setdefault(one, []).append(other)
             found.setdefault(other, []).append(one)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 
 from provenance.lineage_groups import Drawn
 from provenance.lineage_layout import NODE_HEIGHT, NODE_WIDTH, LaidOut, PlacedEdge, PlacedNode
@@ -91,7 +92,7 @@ def _by_route(edges: Sequence[PlacedEdge]) -> dict[tuple[tuple[float, float], ..
 
 def _edge(points: Sequence[tuple[float, float]], edges: Sequence[PlacedEdge]) -> str:
     way = f"M{points[0][0]:g} {points[0][1]:g}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (x0 + x1) / 2
         way += f"L{x1:g} {y1:g}" if y0 == y1 else f"C{middle:g} {y0:g} {middle:g} {y1:g} {x1:g} {y1:g}"
     said = ", ".join(edge.predicate for edge in edges)
