@@ -63,7 +63,7 @@ def _text(said: Document, name: str, problems: ProblemLog) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return value.strip() or None
+        return value.replace("\0", "").strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         problems.add(PATH, "is a number where text is wanted; it was read as text", name)
         return str(value)

@@ -59,7 +59,7 @@ class NamedFile:
     @property
     def stem(self) -> str:
         """The name without its extension."""
-        return f"{self.prefix}_{self.suffix}" if self.prefix else self.suffix
+        return "_".join(filter(None, (self.prefix, self.suffix)))
 
 
 class NameReader:
@@ -84,7 +84,7 @@ class NameReader:
         if found is None:
             found = self._tails[tail] = _split_tail(tail)
         suffix, extension = found
-        if "-" in suffix:
+        if "-" in suffix or not (extension or folder.inner):
             prefix, suffix = (f"{prefix}_{suffix}" if prefix else suffix), ""
         key = (folder.participant, folder.session, prefix)
         entities = self._entities.get(key)
@@ -118,8 +118,9 @@ class NameReader:
 
 
 def _split_tail(tail: str) -> tuple[str, str]:
-    suffix, dot, extension = tail.partition(".")
-    return suffix, dot + extension
+    """Split ``bold.nii.gz`` at its first dot; a leading dot begins a name, not an extension."""
+    at = tail.find(".", 1)
+    return (tail, "") if at < 0 else (tail[:at], tail[at:])
 
 
 def _read_entities(participant: str, session: str, prefix: str) -> Entities:

@@ -40,7 +40,7 @@ def read_bids(tree: Tree, terms: Terms) -> Reading:
     files = tree.files()
     if not is_bids(files):
         raise _refusal(files)
-    return _BidsReader(tree, files, terms).reading()
+    return BidsReader(tree, files, terms).reading()
 
 
 def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
@@ -59,7 +59,15 @@ def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
     )
 
 
-class _BidsReader:
+class BidsReader:
+    """Reads one dataset.
+
+    Args:
+        tree: Where it lies.
+        files: The files of ``tree``.
+        terms: The crosswalk.
+    """
+
     def __init__(self, tree: Tree, files: Sequence[TreeFile], terms: Terms) -> None:
         self._files = files
         self._schema = load_schema()
@@ -74,7 +82,16 @@ class _BidsReader:
         )
         self._mapper = Mapper(terms, self._problems)
 
+    def named_files(self) -> Sequence[NamedFile]:
+        """Return the files of the raw dataset with what their names say."""
+        return self._named
+
+    def metadata(self, file: NamedFile) -> Document:
+        """Return the metadata that sidecars give a file, by the inheritance principle."""
+        return self._sidecars.metadata(file)[0]
+
     def reading(self) -> Reading:
+        """Return all that the dataset holds."""
         dataset = self._describe()
         derivative = dataset["dataset_type"] == "derivative"
         found, others = find_recordings(self._named, self._schema, self._problems, derivative=derivative)
