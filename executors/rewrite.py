@@ -9,14 +9,14 @@ from collections.abc import Mapping
 class PathMap:
     """Replaces whole paths and path prefixes in words of a command.
 
-    A path counts where it begins a word or follows one of ``= : , ;``, and ends it or is followed by ``/`` or
-    one of those. Longer paths win, so that a file inside a mounted folder keeps its own place.
+    A path counts where no character of a path stands before it (``--out=/work/x``, ``cat</work/x``), and it ends
+    there or goes on with ``/``. Longer paths win, so that a file inside a mounted folder keeps its own place.
     """
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self._places = {path.rstrip("/") or "/": place for path, place in places.items()}
         longest_first = sorted(map(re.escape, self._places), key=len, reverse=True)
-        self._pattern = re.compile(rf"(?<![^=:,;])({'|'.join(longest_first)})(?=[/=:,;]|$)") if places else None
+        self._pattern = re.compile(rf"(?<![\w./~-])({'|'.join(longest_first)})(?![\w.-])") if places else None
 
     def rewrite(self, word: str) -> str:
         """Return ``word`` with every path in it replaced."""

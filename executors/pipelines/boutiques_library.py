@@ -1,0 +1,90 @@
+"""The one place that knows the library ``boutiques``, loaded when first needed.
+
+It validates descriptors and invocations. Its command lines are not used: it evaluates conditions with
+``eval``, writes configuration files wherever a template says while only asked what would be run, and
+substitutes one value into another. :mod:`executors.pipelines.command` does that part, and tests hold it
+equal to the library where the library is right.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+_NAMED = re.compile(r"'([^']+)' (?:is a required property|was unexpected)")
+
+Problem = tuple[str, str]
+"""JSON pointer (RFC 6901) and what is wrong there."""
+
+
+@functools.cache
+def descriptor_schema() -> dict[str, Any]:
+    """Return the JSON schema of a descriptor that ships with the library (Boutiques 0.5)."""
+    text = resources.files("boutiques").joinpath("schema/descriptor.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def descriptor_problems(document: Mapping[str, Any]) -> list[Problem]:
+    """Return everything that the schema and the library's own rules find wrong with a descriptor."""
+    problems = _schema_problems(document, descriptor_schema())
+    return problems or _rule_problems(document)
+
+
+def _schema_problems(document: Any, schema: dict[str, Any]) -> list[Problem]:
+    from jsonschema import Draft4Validator  # type: ignore[import-untyped]
+
+    errors = sorted(Draft4Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.path)))
+    return [(_place(error), _shorten(error.message)) for error in errors]
+
+
+def _place(error: Any) -> str:
+    """Return a pointer to what is wrong; of a member that is missing or too many, to that member itself."""
+    named = _NAMED.search(error.message) if error.validator in ("required", "additionalProperties") else None
+    return pointer([*error.absolute_path, *([named[1]] if named else [])])
+
+
+def _rule_problems(document: Mapping[str, Any]) -> list[Problem]:
+    from boutiques.validator import DescriptorValidationError, validate_descriptor
+
+    try:
+        validate_descriptor(copy.deepcopy(dict(document)))
+    except DescriptorValidationError as error:
+        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+        return [(_about(line, document), _shorten(line)) for line in lines]
+    except Exception as error:
+        return [("", f"The library cannot make sense of it ({type(error).__name__}: {_shorten(str(error))})")]
+    return []
+
+
+def _about(line: str, document: Mapping[str, Any]) -> str:
+    """Return a pointer to the input, output or group that a message of the library names first in quotes."""
+    parts = line.split('"')
+    named = parts[1] if len(parts) > 2 else None
+    for section in ("inputs", "output-files", "groups"):
+        for number, item in enumerate(document.get(section) or []):
+            if named is not None and named in (item.get("id"), item.get("value-key")):
+                return f"/{section}/{number}"
+    return ""
+
+
+def invocation_problems(document: Mapping[str, Any], values: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with values for a descriptor that was found valid."""
+    from boutiques.invocationSchemaHandler import generateInvocationSchema
+
+    schema = generateInvocationSchema(copy.deepcopy(dict(document)), validateWrtMetaSchema=False)
+    return _schema_problems(dict(values), schema)
+
+
+def pointer(path: Any) -> str:
+    """Return a JSON pointer (RFC 6901) for a path of keys and indices."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:297]}..."
