@@ -214,8 +214,13 @@ class Repository(ABC):
         """Return the public key of the checkpoints in note form (C2SP signed-note, ``name+hash+key``)."""
 
     @abstractmethod
-    def check(self) -> Iterator[Problem]:
-        """Verify every invariant: hashes, tree, checkpoints, and that records, files and edges equal the bodies."""
+    def check(self, *, checkpoint: str | None = None) -> Iterator[Problem]:
+        """Verify every invariant: hashes, tree, checkpoints, and that records, files and edges equal the bodies.
+
+        Args:
+            checkpoint: A signed checkpoint that was kept elsewhere: the ledger must have grown out of it. Only this
+                finds a ledger that was cut back, or written anew, by somebody who holds the signing key.
+        """
 
     @abstractmethod
     def backup(self, target: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _quote
 
-from ontology.canonical import canonical_json
+from ontology.errors import InvalidRequestError
 
 SALT_BYTES = 16
 
@@ -39,18 +40,25 @@ class Entry:
     body_digest: str | None = None
 
     def canonical(self) -> bytes:
-        """Return the leaf: canonical JSON (RFC 8785) of all members that are not None."""
-        members = {
-            "action": self.action,
-            "body_digest": self.body_digest,
-            "principal": self.principal,
-            "reason": self.reason,
-            "sequence": self.sequence,
-            "subject": self.subject,
-            "time": self.time,
-            "version": self.version,
-        }
-        return canonical_json({k: v for k, v in members.items() if v is not None})
+        """Return the leaf: canonical JSON (RFC 8785) of all members that are not None.
+
+        Written out member by member, in the order that the standard asks for: this is the hottest line of a
+        verification. A property test holds it against :func:`ontology.canonical.canonical_json`.
+
+        Raises:
+            InvalidRequestError: A text holds half a surrogate pair, which UTF-8 cannot say.
+        """
+        digest = "" if self.body_digest is None else f'"body_digest":{_quote(self.body_digest)},'
+        reason = "" if self.reason is None else f'"reason":{_quote(self.reason)},'
+        version = "" if self.version is None else f',"version":{self.version:d}'
+        text = (
+            f'{{"action":{_quote(self.action)},{digest}"principal":{_quote(self.principal)},{reason}'
+            f'"sequence":{self.sequence:d},"subject":{_quote(self.subject)},"time":{_quote(self.time)}{version}}}'
+        )
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError("a text of the entry is not valid Unicode", field="reason") from error
 
     def leaf_hash(self) -> bytes:
         """Return the Merkle leaf hash: SHA-256 of 0x00 and the leaf (RFC 9162, section 2.1.1)."""

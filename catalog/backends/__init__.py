@@ -1,0 +1,1 @@
+"""Backends of the catalogue's contracts; none imports another."""

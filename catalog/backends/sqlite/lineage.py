@@ -1,0 +1,146 @@
+"""Lineage: what a node rests on, and what rests on it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from catalog.model import Edge
+from catalog.repository import Lineage, LineageNode
+from ontology.errors import InvalidRequestError, NotFoundError
+from ontology.identifiers import last_part
+from ontology.namespaces import LINEAGE
+
+UP, DOWN = "up", "down"
+EXTERNAL = "External"
+"""Type of a node that edges name and no record describes."""
+
+Link = tuple[int, int, int]
+"""Source, predicate and target, by their keys."""
+
+_CLOSURE = """
+WITH RECURSIVE reached(key) AS (
+  SELECT :start
+  UNION
+  SELECT e.{far} FROM reached JOIN edge AS e ON e.{near} = reached.key WHERE +e.predicate IN ({lineage})
+)
+SELECT e.source, e.predicate, e.target FROM reached CROSS JOIN edge AS e ON e.{near} = reached.key
+WHERE +e.predicate IN ({lineage})
+"""
+_STEP = """
+SELECT e.{far} FROM json_each(?) AS level JOIN edge AS e ON e.{near} = level.value WHERE +e.predicate IN ({lineage})
+"""
+_BETWEEN = """
+SELECT e.source, e.predicate, e.target FROM json_each(:reached) AS reached JOIN edge AS e ON e.source = reached.value
+WHERE +e.predicate IN ({lineage}) AND e.target IN (SELECT value FROM json_each(:reached))
+"""
+_NODES = """
+SELECT n.key, n.iri, coalesce(r.type, CASE WHEN f.key IS NOT NULL THEN 'File' END), coalesce(r.label, f.label)
+FROM json_each(?) AS asked JOIN node AS n ON n.key = asked.value
+LEFT JOIN record AS r ON r.key = n.key LEFT JOIN file AS f ON f.key = n.key
+"""
+
+
+class _Direction(NamedTuple):
+    near: str
+    far: str
+    lineage: str
+
+    def fill(self, query: str) -> str:
+        return query.format(near=self.near, far=self.far, lineage=self.lineage)
+
+    def ends(self, link: Link) -> tuple[int, int]:
+        return (link[0], link[2]) if self.near == "source" else (link[2], link[0])
+
+
+def lineage(
+    connection: sqlite3.Connection, iri: str, *, direction: str, depth: int | None, limit: int | None
+) -> Lineage:
+    """Return the lineage of a node; see :meth:`catalog.repository.Repository.lineage`.
+
+    Raises:
+        NotFoundError: No such node.
+        InvalidRequestError: A parameter is not one of those allowed.
+    """
+    if direction not in (UP, DOWN):
+        raise InvalidRequestError(f"direction is {direction!r}, neither 'up' nor 'down'", field="direction")
+    if depth is not None and depth < 0:
+        raise InvalidRequestError(f"depth is {depth}, and cannot be negative", field="depth")
+    if limit is not None and limit < 1:
+        raise InvalidRequestError(f"limit is {limit}, and cannot be less than 1", field="limit")
+    row = connection.execute("SELECT key FROM node WHERE iri = ?", (iri,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is nothing by the name of {iri}", field="id")
+    way = _way(connection, direction)
+    if depth is None and limit is None:
+        links = connection.execute(way.fill(_CLOSURE), {"start": row[0]}).fetchall()
+        depths, truncated = _depths(row[0], links, way), False
+    else:
+        depths, links, truncated = _bounded(connection, row[0], way, depth=depth, limit=limit)
+    return _described(connection, iri, direction, depths, links, truncated=truncated)
+
+
+def _way(connection: sqlite3.Connection, direction: str) -> _Direction:
+    keys = [key for key, curie in connection.execute("SELECT key, curie FROM predicate") if curie in LINEAGE]
+    near, far = ("source", "target") if direction == UP else ("target", "source")
+    return _Direction(near, far, ", ".join(map(str, keys)))
+
+
+def _depths(start: int, links: Iterable[Link], way: _Direction) -> dict[int, int]:
+    """Return the least distance of each node from ``start``, in the order in which breadth-first search meets them."""
+    onward: defaultdict[int, list[int]] = defaultdict(list)
+    for link in links:
+        near, far = way.ends(link)
+        onward[near].append(far)
+    depths = {start: 0}
+    queue = [start]
+    for key in queue:
+        for far in onward.get(key, ()):
+            if far not in depths:
+                depths[far] = depths[key] + 1
+                queue.append(far)
+    return depths
+
+
+def _bounded(
+    connection: sqlite3.Connection, start: int, way: _Direction, *, depth: int | None, limit: int | None
+) -> tuple[dict[int, int], list[Link], bool]:
+    """Search level by level, and stop reading where ``depth`` or ``limit`` is reached."""
+    depths = {start: 0}
+    level, truncated = [start], False
+    while level and not truncated:
+        distance = depths[level[0]] + 1
+        onward: list[int] = []
+        for (far,) in connection.execute(way.fill(_STEP), (json.dumps(level),)):
+            if far in depths:
+                continue
+            if distance - 1 == depth or len(depths) == limit:
+                truncated = True
+                break
+            depths[far] = distance
+            onward.append(far)
+        level = onward
+    reached = {"reached": json.dumps(list(depths))}
+    return depths, connection.execute(way.fill(_BETWEEN), reached).fetchall(), truncated
+
+
+def _described(
+    connection: sqlite3.Connection,
+    iri: str,
+    direction: str,
+    depths: Mapping[int, int],
+    links: Iterable[Link],
+    *,
+    truncated: bool,
+) -> Lineage:
+    rows = {key: rest for key, *rest in connection.execute(_NODES, (json.dumps(list(depths)),))}
+    curies = dict(connection.execute("SELECT key, curie FROM predicate"))
+    nodes = []
+    for key, depth in depths.items():
+        name, type, label = rows[key]
+        nodes.append(LineageNode(name, type or EXTERNAL, label or last_part(name), depth))
+    edges = [Edge(rows[source][0], curies[predicate], rows[target][0]) for source, predicate, target in links]
+    return Lineage(iri, direction, nodes, edges, truncated)

@@ -1,0 +1,248 @@
+"""Reading records, files and edges. Every function takes the connection, so that callers choose the snapshot."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from catalog.backends.sqlite.prepared import FILE
+from catalog.backends.sqlite.snapshot import ERASED
+from catalog.model import Edge, Page, Record
+from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError, WithdrawnError
+
+Row = Sequence[Any]
+
+_ASKED = "(SELECT value FROM json_each(?))"
+_SELECT = """
+SELECT r.key, n.iri, r.type, r.version, made.time, changed.time, r.sequence, r.state, b.body
+FROM record AS r
+JOIN node AS n ON n.key = r.key
+JOIN entry AS made ON made.sequence = r.first
+JOIN entry AS changed ON changed.sequence = r.sequence
+LEFT JOIN body AS b ON b.sequence = r.sequence
+"""
+_SELECT_FILES = """
+SELECT n.iri, f.position, d.iri, o.iri, r.version, made.time, changed.time, f.sequence, r.state, b.body
+FROM file AS f
+JOIN node AS n ON n.key = f.key
+JOIN node AS o ON o.key = f.record
+JOIN record AS r ON r.key = f.record
+JOIN entry AS made ON made.sequence = r.first
+JOIN entry AS changed ON changed.sequence = f.sequence
+LEFT JOIN node AS d ON d.key = r.dataset
+LEFT JOIN body AS b ON b.sequence = f.sequence
+"""
+_VERSIONS = """
+SELECT e.version, e.time, e.sequence, b.body FROM entry AS e LEFT JOIN body AS b ON b.sequence = e.sequence
+WHERE e.subject = ? AND e.version IS NOT NULL ORDER BY e.version
+"""
+_SINCE = """
+SELECT r.key, e.subject, r.type, r.version, made.time, e.time, r.sequence, r.state, b.body
+FROM entry AS e
+JOIN node AS n ON n.iri = e.subject
+JOIN record AS r ON r.key = n.key AND r.sequence = e.sequence
+JOIN entry AS made ON made.sequence = r.first
+LEFT JOIN body AS b ON b.sequence = e.sequence
+WHERE e.sequence > ? AND e.version IS NOT NULL ORDER BY e.sequence LIMIT ?
+"""
+_EDGES = """
+SELECT s.iri, p.curie, t.iri FROM edge AS e
+JOIN predicate AS p ON p.key = e.predicate JOIN node AS s ON s.key = e.source JOIN node AS t ON t.key = e.target
+WHERE e.{end} IN (SELECT key FROM node WHERE iri IN {asked}) ORDER BY e.source, e.target, e.predicate
+"""
+_MAX_PAGE = 1000
+
+
+def record_of(row: Row) -> Record:
+    """Return a row of the record query as a record.
+
+    Raises:
+        IntegrityError: Its body is missing.
+    """
+    _, iri, type, version, created, modified, sequence, state, body = row
+    if body is None:
+        raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": iri})
+    return Record(
+        id=iri,
+        type=type,
+        version=version,
+        created=created,
+        modified=modified,
+        sequence=sequence,
+        document=json.loads(body)["document"],
+        withdrawn=state != 0,
+    )
+
+
+def file_of(row: Row) -> Record:
+    """Return a row of the file query as a record of type ``File``; of a withdrawn file, only where it belonged.
+
+    Raises:
+        IntegrityError: The body that lists it is missing, or does not.
+    """
+    iri, position, dataset, owner, version, created, modified, sequence, state, body = row
+    document: dict[str, Any] = {}
+    if position is not None:
+        if body is None:
+            raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": iri})
+        files = json.loads(body)["document"].get("files", [])
+        if position >= len(files) or files[position].get("id") != iri:
+            raise IntegrityError(f"entry {sequence} does not list the file", params={"id": iri})
+        document = {member: value for member, value in files[position].items() if member != "id"}
+    return Record(
+        id=iri,
+        type=FILE,
+        version=version,
+        created=created,
+        modified=modified,
+        sequence=sequence,
+        document={**document, "part_of": owner, "dataset": dataset},
+        withdrawn=state != 0,
+    )
+
+
+def get(connection: sqlite3.Connection, iri: str) -> Record:
+    """Return the current version of a record or file.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    row = connection.execute(f"{_SELECT} WHERE n.iri = ?", (iri,)).fetchone()
+    if row is not None:
+        return record_of(row)
+    row = connection.execute(f"{_SELECT_FILES} WHERE n.iri = ?", (iri,)).fetchone()
+    if row is not None:
+        return file_of(row)
+    raise NotFoundError(f"there is nothing by the name of {iri}", field="id")
+
+
+def get_many(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Record]:
+    """Return the current versions of those of ``ids`` that exist."""
+    asked = (json.dumps(list(ids)),)
+    found = {row[1]: record_of(row) for row in connection.execute(f"{_SELECT} WHERE n.iri IN {_ASKED}", asked)}
+    if len(found) < len(ids):
+        files = connection.execute(f"{_SELECT_FILES} WHERE n.iri IN {_ASKED}", asked)
+        found.update((row[0], file_of(row)) for row in files)
+    return found
+
+
+def versions(connection: sqlite3.Connection, iri: str) -> list[Record]:
+    """Return all versions of a record, oldest first.
+
+    Raises:
+        NotFoundError: No such record.
+    """
+    row = connection.execute(f"{_SELECT} WHERE n.iri = ?", (iri,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no record {iri}", field="id")
+    current = record_of(row)
+    state = row[7]
+    return [
+        _version(current, version, time, sequence, body, erased=state == ERASED)
+        for version, time, sequence, body in connection.execute(_VERSIONS, (iri,))
+    ]
+
+
+def _version(current: Record, version: int, time: str, sequence: int, body: bytes | None, *, erased: bool) -> Record:
+    if body is None and not erased:
+        raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": current.id})
+    content: dict[str, Any] = {"document": {}, "state": "erased"} if body is None else json.loads(body)
+    return Record(
+        id=current.id,
+        type=current.type,
+        version=version,
+        created=current.created,
+        modified=time,
+        sequence=sequence,
+        document=content["document"],
+        withdrawn="state" in content,
+    )
+
+
+def get_version(connection: sqlite3.Connection, iri: str, version: int) -> Record:
+    """Return one version of a record or file.
+
+    Raises:
+        NotFoundError: No such record, file or version.
+        WithdrawnError: Its body was erased.
+    """
+    current = get(connection, iri)
+    if current.version == version:
+        return current
+    if current.type != FILE:
+        for record in versions(connection, iri):
+            if record.version == version:
+                if record.withdrawn and not record.document and version < current.version:
+                    raise WithdrawnError(f"version {version} of {iri} was erased", params={"id": iri})
+                return record
+    raise NotFoundError(f"{iri} has no version {version}", field="version")
+
+
+def list_records(
+    connection: sqlite3.Connection,
+    type: str,
+    *,
+    datasets: Collection[str] | None,
+    part_of: str | None,
+    cursor: str | None,
+    limit: int,
+    counted: bool = True,
+) -> Page[Record]:
+    """Return a page of records; without ``counted`` the total is that of the page.
+
+    Raises:
+        InvalidRequestError: The cursor or limit is not one of ours.
+    """
+    if not 1 <= limit <= _MAX_PAGE:
+        raise InvalidRequestError(f"limit is {limit}, not between 1 and {_MAX_PAGE}", field="limit")
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidRequestError("this cursor is not from an earlier page", field="cursor")
+    keys, parameters = _selection(type, datasets=datasets, part_of=part_of)
+    after = -1 if cursor is None else int(cursor)
+    page = f"SELECT r.key FROM {keys} AND r.key > ? ORDER BY r.key LIMIT ?"  # noqa: S608
+    rows = connection.execute(
+        f"{_SELECT} WHERE r.key IN ({page}) ORDER BY r.key", (*parameters, after, limit + 1)
+    ).fetchall()
+    more, rows = len(rows) > limit, rows[:limit]
+    total = len(rows)
+    if counted and (more or cursor is not None):
+        count = f"SELECT count(*) FROM {keys}"  # noqa: S608
+        total = connection.execute(count, parameters).fetchone()[0]
+    return Page(items=[record_of(row) for row in rows], total=total, next=str(rows[-1][0]) if more else None)
+
+
+def _selection(type: str, *, datasets: Collection[str] | None, part_of: str | None) -> tuple[str, list[str]]:
+    """Return what stands behind FROM and WHERE, with its parameters."""
+    keys, parameters = "record AS r WHERE r.type = ? AND r.state = 0", [type]
+    if part_of is not None:
+        keys = (
+            "(SELECT DISTINCT source AS key FROM edge WHERE target = (SELECT key FROM node WHERE iri = ?)) AS part"
+            " CROSS JOIN record AS r ON r.key = part.key WHERE r.type = ? AND r.state = 0"
+        )
+        parameters = [part_of, type]
+    if datasets is not None:
+        keys += f" AND r.dataset IN (SELECT key FROM node WHERE iri IN {_ASKED})"  # noqa: S608
+        parameters.append(json.dumps(list(datasets)))
+    return keys, parameters
+
+
+def edges(
+    connection: sqlite3.Connection, end: str, ids: Collection[str], predicates: Collection[str] | None
+) -> list[Edge]:
+    """Return the edges that have one of ``ids`` at their ``source`` or ``target`` end."""
+    query = _EDGES.format(end="source" if end == "source" else "target", asked=_ASKED)
+    rows: Iterable[Row] = connection.execute(query, (json.dumps(list(ids)),))
+    return [Edge(*row) for row in rows if predicates is None or row[1] in predicates]
+
+
+def files_by_sha256(connection: sqlite3.Connection, sha256: str) -> list[Record]:
+    """Return the files with this content, those of current versions first."""
+    rows = connection.execute(f"{_SELECT_FILES} WHERE f.sha256 = ? ORDER BY f.sequence < r.sequence, f.key", (sha256,))
+    return [file_of(row) for row in rows]
+
+
+def records_since(connection: sqlite3.Connection, sequence: int, limit: int) -> list[Record]:
+    """Return records last written after ``sequence``, in ledger order."""
+    return [record_of(row) for row in connection.execute(_SINCE, (sequence, limit))]

@@ -1,0 +1,345 @@
+"""The repository in one SQLite file: write-ahead log, full synchronisation, one writer and many readers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import uuid
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from catalog.backends.sqlite import ledger, lineage, naming, reading
+from catalog.backends.sqlite.check import check
+from catalog.backends.sqlite.connection import Pool, connect, translate
+from catalog.backends.sqlite.prepared import PreparedCommit, prepare
+from catalog.backends.sqlite.write import Outcome, Writer
+from catalog.model import Commit, Committed, Edge, Page, Problem, Record
+from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
+from ontology import namespaces
+from ontology.errors import BackendUnavailableError, ConflictError, IntegrityError, NotFoundError, SillageError
+from provenance.ledger.checkpoint import Checkpoint
+from provenance.ledger.entry import Entry
+from provenance.ledger.keys import SigningKey
+from provenance.ledger.merkle import EMPTY_ROOT
+
+FILE_NAME = "catalog.sqlite"
+KEY_FILE = "keys/ledger.pem"
+FORMAT = "1"
+_BATCH = 256
+"""Commits of waiting threads that are written in one transaction."""
+
+
+class _Waiting:
+    """A commit that waits for a thread to write it."""
+
+    __slots__ = ("commit", "outcome")
+
+    def __init__(self, commit: PreparedCommit) -> None:
+        self.commit = commit
+        self.outcome: Outcome | None = None
+
+
+class SqliteRepository(Repository):
+    """A catalogue's repository in ``directory/catalog.sqlite``, its signing key in ``directory/keys``."""
+
+    capabilities: ClassVar[RepositoryCapabilities] = RepositoryCapabilities(
+        survives_power_cut=True, several_processes=True, supports_backup=True
+    )
+
+    def __init__(self, directory: Path, *, key: SigningKey, name: str) -> None:
+        """Used by :meth:`create` and :meth:`open`."""
+        self.directory = directory
+        self.name = name
+        self._key = key
+        self._pool = Pool(directory / FILE_NAME)
+        self._writer = Writer(connect(directory / FILE_NAME), key)
+        self._writing = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._closed = False
+
+    @classmethod
+    def create(cls, directory: Path, *, name: str) -> SqliteRepository:
+        """Make an empty repository with a new signing key; the directory is made if need be.
+
+        Args:
+            directory: Where the catalogue lies.
+            name: What people call it.
+
+        Raises:
+            ConflictError: There is one already.
+            StorageFullError: The disk is full.
+            BackendUnavailableError: The directory cannot be written.
+        """
+        if (directory / FILE_NAME).exists():
+            raise ConflictError(f"there is a catalogue in {directory} already", field="directory")
+        try:
+            (directory / KEY_FILE).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            key = SigningKey.generate(f"sillage/{uuid.uuid4()}")
+            (directory / KEY_FILE).unlink(missing_ok=True)
+            key.save(directory / KEY_FILE)
+            building = directory / f"{FILE_NAME}.new"
+            building.unlink(missing_ok=True)
+            _build(building, key=key, name=name)
+            building.rename(directory / FILE_NAME)
+            _synchronise(directory)
+        except OSError as error:
+            raise BackendUnavailableError(f"a catalogue cannot be made there: {error.strerror}") from error
+        return cls.open(directory)
+
+    @classmethod
+    def open(cls, directory: Path) -> SqliteRepository:
+        """Open a repository that :meth:`create` made.
+
+        Raises:
+            NotFoundError: There is none.
+            BackendUnavailableError: It cannot be used: permissions, a newer format, a key that is away.
+            IntegrityError: It is damaged.
+        """
+        path = directory / FILE_NAME
+        if not path.is_file():
+            raise NotFoundError(
+                f"there is no catalogue in {directory}", field="catalog", next_step="Make one with `sillage init`."
+            )
+        connection = connect(path)
+        try:
+            meta = dict(connection.execute("SELECT name, value FROM meta"))
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        finally:
+            connection.close()
+        if meta.get("format") != FORMAT:
+            raise BackendUnavailableError(
+                f"the catalogue is of format {meta.get('format')}, this release reads {FORMAT}"
+            )
+        key = SigningKey.load(directory / KEY_FILE, meta["origin"])
+        if key.verifier().line() != meta["verifier_key"]:
+            raise IntegrityError("the signing key is not the one of this catalogue")
+        return cls(directory, key=key, name=meta["name"])
+
+    @property
+    def origin(self) -> str:
+        """Name of the ledger in its checkpoints (C2SP tlog-checkpoint)."""
+        return self._key.name
+
+    @override
+    def commit(self, commit: Commit) -> Committed:
+        waiting = _Waiting(prepare(commit))
+        self._waiting.append(waiting)
+        with self._writing:
+            while waiting.outcome is None:
+                self._write_waiting()
+        if isinstance(waiting.outcome, SillageError):
+            raise waiting.outcome
+        return waiting.outcome
+
+    def _write_waiting(self) -> None:
+        """Write what all threads wait for, together: the first that gets the lock works for the others."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < _BATCH:
+            batch.append(self._waiting.popleft())
+        outcomes: Sequence[Outcome]
+        try:
+            if self._closed:
+                raise BackendUnavailableError("the catalogue was closed")
+            outcomes = self._writer.write([waiting.commit for waiting in batch])
+        except SillageError as error:
+            outcomes = [error] * len(batch)
+        except BaseException:
+            for waiting in batch:
+                waiting.outcome = BackendUnavailableError("the write was interrupted before it began")
+            raise
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.outcome = outcome
+
+    @override
+    def get(self, id: str, *, version: int | None = None) -> Record:
+        with self._pool.reading(snapshot=version is not None) as connection:
+            if version is None:
+                return reading.get(connection, id)
+            return reading.get_version(connection, id, version)
+
+    @override
+    def get_many(self, ids: Collection[str]) -> dict[str, Record]:
+        with self._pool.reading(snapshot=True) as connection:
+            return reading.get_many(connection, ids)
+
+    @override
+    def resolve(self, reference: str) -> str:
+        with self._pool.reading() as connection:
+            return naming.resolve(connection, reference)
+
+    @override
+    def find_alias(self, alias: str) -> str | None:
+        with self._pool.reading() as connection:
+            return naming.find_alias(connection, alias)
+
+    @override
+    def list_records(
+        self,
+        type: str,
+        *,
+        datasets: Collection[str] | None = None,
+        part_of: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Record]:
+        with self._pool.reading(snapshot=True) as connection:
+            return reading.list_records(
+                connection, type, datasets=datasets, part_of=part_of, cursor=cursor, limit=limit
+            )
+
+    @override
+    def iterate(
+        self, type: str, *, datasets: Collection[str] | None = None, part_of: str | None = None
+    ) -> Iterable[Record]:
+        cursor: str | None = None
+        while True:
+            with self._pool.reading() as connection:
+                page = reading.list_records(
+                    connection, type, datasets=datasets, part_of=part_of, cursor=cursor, limit=1000, counted=False
+                )
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    @override
+    def versions(self, id: str) -> Sequence[Record]:
+        with self._pool.reading(snapshot=True) as connection:
+            return reading.versions(connection, id)
+
+    @override
+    def edges_from(self, ids: Collection[str], predicates: Collection[str] | None = None) -> Sequence[Edge]:
+        with self._pool.reading() as connection:
+            return reading.edges(connection, "source", ids, predicates)
+
+    @override
+    def edges_to(self, ids: Collection[str], predicates: Collection[str] | None = None) -> Sequence[Edge]:
+        with self._pool.reading() as connection:
+            return reading.edges(connection, "target", ids, predicates)
+
+    @override
+    def files_by_sha256(self, sha256: str) -> Sequence[Record]:
+        with self._pool.reading() as connection:
+            return reading.files_by_sha256(connection, sha256)
+
+    @override
+    def lineage(self, id: str, *, direction: str, depth: int | None = None, limit: int | None = None) -> Lineage:
+        with self._pool.reading(snapshot=True) as connection:
+            return lineage.lineage(connection, id, direction=direction, depth=depth, limit=limit)
+
+    @override
+    def records_since(self, sequence: int, *, limit: int = 10_000) -> Sequence[Record]:
+        with self._pool.reading() as connection:
+            return reading.records_since(connection, sequence, limit)
+
+    @property
+    @override
+    def sequence(self) -> int:
+        with self._pool.reading() as connection:
+            return ledger.size(connection) - 1
+
+    @override
+    def entries(
+        self,
+        *,
+        after: int = -1,
+        limit: int = 100,
+        subject: str | None = None,
+        action: str | None = None,
+        principal: str | None = None,
+    ) -> Page[Entry]:
+        with self._pool.reading(snapshot=True) as connection:
+            return ledger.entries(
+                connection, after=after, limit=limit, subject=subject, action=action, principal=principal
+            )
+
+    @override
+    def body(self, sequence: int) -> StoredBody | None:
+        with self._pool.reading(snapshot=True) as connection:
+            return ledger.body(connection, sequence)
+
+    @override
+    def inclusion_proof(self, sequence: int, tree_size: int | None = None) -> Sequence[bytes]:
+        with self._pool.reading(snapshot=True) as connection:
+            return ledger.inclusion(connection, sequence, tree_size)
+
+    @override
+    def consistency_proof(self, first: int, second: int | None = None) -> Sequence[bytes]:
+        with self._pool.reading(snapshot=True) as connection:
+            return ledger.consistency(connection, first, second)
+
+    @override
+    def checkpoint(self) -> str:
+        with self._pool.reading() as connection:
+            return ledger.checkpoint(connection)
+
+    @override
+    def verifier_key(self) -> str:
+        return self._key.verifier().line()
+
+    @override
+    def check(self, *, checkpoint: str | None = None) -> Iterator[Problem]:
+        with self._pool.reading(snapshot=True) as connection:
+            yield from check(connection, self._key.verifier(), trusted=checkpoint)
+
+    @override
+    def backup(self, target: Path) -> None:
+        if target.exists():
+            raise ConflictError(f"{target} exists already", field="target")
+        with self._pool.reading() as connection:
+            ledger.copy(connection, target)
+
+    @override
+    def close(self) -> None:
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            self._pool.close()
+            self._writer.close()
+
+
+def _build(path: Path, *, key: SigningKey, name: str) -> None:
+    predicates = sorted(namespaces.LINEAGE) + sorted(
+        {
+            namespaces.ASSOCIATED_WITH,
+            namespaces.ATTRIBUTED_TO,
+            namespaces.ACTED_ON_BEHALF_OF,
+            namespaces.INFLUENCED_BY,
+            namespaces.CONFORMS_TO,
+            namespaces.IDENTIFIES,
+        }
+    )
+    head = Checkpoint(origin=key.name, size=0, root=EMPTY_ROOT).sign(key)
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        schema = files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN;\n{schema}")
+        connection.executemany("INSERT INTO predicate VALUES (?, ?)", enumerate(predicates, 1))
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [("format", FORMAT), ("name", name), ("origin", key.name), ("verifier_key", key.verifier().line())],
+        )
+        connection.execute("INSERT INTO checkpoint VALUES (1, 0, '', x'', ?)", (head,))
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+
+
+def _synchronise(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

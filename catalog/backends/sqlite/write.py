@@ -1,0 +1,163 @@
+"""Writing: one transaction for a batch of commits, its head signed inside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from catalog.backends.sqlite.connection import translate
+from catalog.backends.sqlite.plan import Plan
+from catalog.backends.sqlite.prepared import PreparedCommit
+from catalog.backends.sqlite.snapshot import Snapshot
+from catalog.model import Committed, Durability
+from ontology.errors import IntegrityError, SillageError
+from provenance.ledger.checkpoint import Checkpoint
+from provenance.ledger.keys import SigningKey
+from provenance.ledger.merkle import BLOCK, Frontier
+
+Outcome = Committed | SillageError
+
+_HEAD = "SELECT size, time, peaks FROM checkpoint WHERE id = 1"
+_MOVE_HEAD = "UPDATE checkpoint SET size = ?, time = ?, peaks = ?, note = ? WHERE id = 1"
+_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_RECORD = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)"
+_ERASE = """
+DELETE FROM body WHERE sequence IN (SELECT sequence FROM entry WHERE subject = ? AND version < ?)
+"""
+
+
+class Writer:
+    """The one connection of this process that writes."""
+
+    def __init__(self, connection: sqlite3.Connection, key: SigningKey) -> None:
+        self._connection = connection
+        self._key = key
+        self._full = True
+        self._scrub = False
+
+    def write(self, batch: Sequence[PreparedCommit]) -> list[Outcome]:
+        """Apply commits in one transaction; return for each what it did, or why it was refused.
+
+        Raises:
+            StorageFullError: The disk is full; nothing was written.
+            BackendUnavailableError: The store is locked or away; nothing was written.
+            OutcomeUnknownError: The disk failed during the commit.
+            IntegrityError: The store is damaged; nothing was written.
+        """
+        committing = False
+        try:
+            self._synchronise(any(commit.durability is Durability.FULL for commit in batch))
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes, plan = self._plan(batch)
+            if plan is not None:
+                self._store(plan)
+                committing = True
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translate(error, committing=committing) from error
+        finally:
+            if self._connection.in_transaction:
+                self._roll_back()
+        if plan is not None and (plan.erased or self._scrub):
+            self.scrub()
+        return outcomes
+
+    def scrub(self) -> None:
+        """Take erased bodies out of the write-ahead log too; tried again later while a reader holds it."""
+        self._scrub = True
+        try:
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            return
+        self._scrub = bool(busy)
+
+    def close(self) -> None:
+        """Close the connection; the last one to do so folds the log into the store."""
+        self._connection.close()
+
+    def _synchronise(self, full: bool) -> None:
+        if full != self._full:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._full = full
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+    def _plan(self, batch: Sequence[PreparedCommit]) -> tuple[list[Outcome], Plan | None]:
+        """Plan the batch; a commit that fails half-way spoils the plan, which is then made without it."""
+        size, last, _ = self._head()
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        snapshot = Snapshot(self._connection, batch)
+        refused: dict[int, SillageError] = {}
+        while True:
+            plan = Plan(self._connection, snapshot, size=size, time=max(now, last))
+            outcomes: list[Outcome] = []
+            for place, commit in enumerate(batch):
+                if place in refused:
+                    outcomes.append(refused[place])
+                    continue
+                try:
+                    plan.admit(commit)
+                except SillageError as error:
+                    outcomes.append(error)
+                    continue
+                try:
+                    outcomes.append(plan.apply(commit))
+                except SillageError as error:
+                    refused[place] = error
+                    break
+            else:
+                return outcomes, plan if plan.entries else None
+
+    def _head(self) -> tuple[int, str, bytes]:
+        row = self._connection.execute(_HEAD).fetchone()
+        if row is None:
+            raise IntegrityError("the ledger has lost its head")
+        size, time, peaks = row
+        return size, time, peaks
+
+    def _store(self, plan: Plan) -> None:
+        self._many("INSERT INTO predicate (curie, key) VALUES (?, ?)", plan.predicates.items())
+        self._many("INSERT INTO node VALUES (?, ?)", plan.nodes.items())
+        self._many(_RECORD, [(key, *row) for key, row in plan.records.items()])
+        self._many(_FILE, [(key, *row) for key, row in plan.files.items()])
+        removed, added = plan.edge_changes()
+        self._many("DELETE FROM edge WHERE source = ? AND predicate = ? AND target = ?", removed)
+        self._many("INSERT INTO edge (source, predicate, target) VALUES (?, ?, ?)", added)
+        given_up, taken = plan.alias_changes()
+        self._many("DELETE FROM alias WHERE name = ?", given_up)
+        self._many("INSERT OR REPLACE INTO alias VALUES (?, ?)", taken)
+        self._many(
+            _ENTRY,
+            [
+                (e.sequence, e.time, e.principal, e.action, e.subject, e.version, e.reason, e.body_digest)
+                for e in plan.entries
+            ],
+        )
+        self._many("INSERT INTO body VALUES (?, ?, ?)", plan.bodies)
+        self._many(_ERASE, plan.erased)
+        self._move_head(plan)
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        rows = list(rows)
+        if len(rows) == 1:
+            self._connection.execute(statement, rows[0])
+        elif rows:
+            self._connection.executemany(statement, rows)
+
+    def _move_head(self, plan: Plan) -> None:
+        size, _, peaks = self._head()
+        try:
+            frontier = Frontier.from_bytes(size, peaks)
+        except ValueError as error:
+            raise IntegrityError(f"the head of the ledger is damaged: {error}") from error
+        completed = frontier.extend(entry.leaf_hash() for entry in plan.entries)
+        first = size // BLOCK
+        self._many("INSERT INTO leaf_block VALUES (?, ?)", enumerate(completed, first))
+        note = Checkpoint(origin=self._key.name, size=frontier.size, root=frontier.root()).sign(self._key)
+        self._connection.execute(_MOVE_HEAD, (frontier.size, plan.entries[-1].time, frontier.peak_bytes(), note))
