@@ -151,11 +151,11 @@ def _repair_members(found: Document, path: str, problems: ProblemLog) -> Documen
             repaired[name] = value
             continue
         repaired[name] = _repair(value)
-        problems.add(path, _fault(value, key), name)
+        problems.add(path, _fault(value) if name == key else "the member's name is not valid Unicode", name)
     return repaired
 
 
-def _fault(value: Any, key: str) -> str:
+def _fault(value: Any) -> str:
     if isinstance(value, float):
         return f"{value} is no number in JSON; it was read as missing"
     if isinstance(value, int) and not isinstance(value, bool):

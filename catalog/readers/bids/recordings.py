@@ -92,22 +92,19 @@ def _is_recording(file: NamedFile, schema: BidsSchema, problems: ProblemLog, *, 
 def attach(recordings: Sequence[Recording], others: Sequence[NamedFile], schema: BidsSchema) -> list[NamedFile]:
     """Give each recording the files that serve it alone and the names of those shared; return all not given."""
     layout = Layout(others, ignore=BESIDE_IGNORES)
-    serves: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        for file in _beside(recording.first, layout, schema):
-            serves.setdefault(file.file.path, []).append(recording)
-    left: list[NamedFile] = []
-    for file in others:
-        served = serves.get(file.file.path, ())
-        owner = _owner(file, served)
-        if owner is not None:
-            owner.own.append(file)
-        else:
-            left.append(file)
-        for recording in served:
-            if recording is not owner:
+    beside = [_beside(recording.first, layout, schema) for recording in recordings]
+    served: dict[str, list[Recording]] = {}
+    for recording, files in zip(recordings, beside, strict=True):
+        for file in files:
+            served.setdefault(file.file.path, []).append(recording)
+    owners = {file.file.path: _owner(file, served.get(file.file.path, ())) for file in others}
+    for recording, files in zip(recordings, beside, strict=True):
+        for file in files:
+            if owners[file.file.path] is recording:
+                recording.own.append(file)
+            else:
                 recording.shared.append(file.file.path)
-    return left
+    return [file for file in others if owners[file.file.path] is None]
 
 
 def _owner(file: NamedFile, served: Sequence[Recording]) -> Recording | None:

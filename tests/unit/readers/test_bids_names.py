@@ -34,9 +34,7 @@ def named(path: str) -> NamedFile:
         ("sub-01/eeg/sub-01_task-a_task-b_eeg.edf", {"sub": "01", "task": "a"}, "eeg", ".edf", "eeg"),
     ],
 )
-def test_names_are_read(
-    path: str, entities: dict[str, str], suffix: str, extension: str, datatype: str
-) -> None:
+def test_names_are_read(path: str, entities: dict[str, str], suffix: str, extension: str, datatype: str) -> None:
     found = named(path)
     assert (found.suffix, found.extension, found.folder.datatype) == (suffix, extension, datatype)
     if "acq-x" not in path:
