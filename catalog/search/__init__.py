@@ -1,0 +1,1 @@
+"""Cohort search: CQL2 queries over participants and their acquisitions, answered by an index."""

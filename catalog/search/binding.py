@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from catalog.search.conditions import (
@@ -29,7 +29,7 @@ from catalog.search.conditions import (
     negation,
 )
 from catalog.search.index import Terms
-from catalog.search.names import BUILT_IN, WELL_KNOWN, Level, fold
+from catalog.search.names import BUILT_IN, Level, fold, well_known
 from catalog.search.query import Query
 from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange, folded_pattern
 from ontology.curies import canonical_iri, expand
@@ -38,12 +38,16 @@ from ontology.errors import AmbiguousError, InvalidRequestError, NotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """The record has a statement of a property that passes; ``condition`` is what that stands for."""
+    """The record has a statement of a property that passes; ``condition`` is what that stands for.
+
+    ``quiet``: that it has none needs no words, because a neighbouring test says what it has instead.
+    """
 
     level: Level
     property: str
     test: Test
     condition: Condition
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +122,21 @@ class InUse:
     units: Callable[[Level, str], Collection[str]]
 
 
-def bind(query: Query, *, terms: Terms, in_use: InUse) -> BoundQuery:
+def bind(query: Query, *, terms: Terms, in_use: InUse, level: Level = Level.PARTICIPANT) -> BoundQuery:
     """Return a query with its properties checked and its terms looked up.
+
+    Args:
+        query: What to bind.
+        terms: Where terms are looked up.
+        in_use: What the backend holds.
+        level: Whom the query is about: participants, or the acquisitions of one.
 
     Raises:
         InvalidRequestError: A property or term is not known.
         AmbiguousError: A term of ``under`` means several things.
     """
     binder = _Binder(terms, in_use)
-    root = binder.bound(query.root, Level.PARTICIPANT)
+    root = binder.bound(query.root, level)
     return BoundQuery(root, tuple(dict.fromkeys(binder.notices)))
 
 
@@ -136,11 +146,11 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
     Raises:
         InvalidRequestError: It is not known; ``params['candidates']`` has names that are spelled like it.
     """
-    if name in BUILT_IN or name in WELL_KNOWN[level] or name in in_use.names(level):
+    if name in BUILT_IN or name in well_known(level) or name in in_use.names(level):
         return
     other = Level.ACQUISITION if level is Level.PARTICIPANT else Level.PARTICIPANT
     shown = name_text(name)
-    if name in WELL_KNOWN[other] or name in in_use.names(other):
+    if name in well_known(other) or name in in_use.names(other):
         advice = (
             f"Write it within has(): has({shown} = ...)." if other is Level.ACQUISITION else "Write it outside has()."
         )
@@ -151,7 +161,7 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
             field=name,
             next_step=advice,
         )
-    known = sorted({*in_use.names(level), *WELL_KNOWN[level], *BUILT_IN})
+    known = sorted({*in_use.names(level), *well_known(level), *BUILT_IN})
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.6)
     raise InvalidRequestError(
         f"no {level} has a property {name!r}",
@@ -179,6 +189,8 @@ class _Binder:
                 return AnyPart(tuple(self.bound(part, level) for part in parts))
             case Not(part=part):
                 return Opposite(self.bound(part, level))
+            case Has() | Count() if level is Level.ACQUISITION:
+                raise InvalidRequestError("an acquisition has no acquisitions to look for or count", field="query")
             case Has(condition=inner):
                 return HasAcquisition(self.bound(inner, Level.ACQUISITION), condition)
             case Count(condition=inner, op=op, n=n):
@@ -190,7 +202,7 @@ class _Binder:
         match condition:
             case Comparison(property=name, op="<>", value=value):
                 equal = self._some(Comparison(name, "=", value), level)
-                return All((Some(level, name, Present(), condition), Opposite(equal)))
+                return All((Some(level, name, Present(), condition), Opposite(replace(equal, quiet=True))))
             case IsNull(property=name):
                 check_property(name, level, self.in_use)
                 return Opposite(Some(level, name, Present(), negation(condition)))

@@ -108,37 +108,9 @@ NOTHING: Final = Or(())
 COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
 
 _PLAIN: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
-_RESERVED: Final = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "in",
-        "is",
-        "null",
-        "like",
-        "between",
-        "true",
-        "false",
-        "has",
-        "count",
-        "under",
-        "casei",
-        "accenti",
-        "date",
-        "timestamp",
-        "interval",
-        "div",
-        "point",
-        "linestring",
-        "polygon",
-        "multipoint",
-        "multilinestring",
-        "multipolygon",
-        "geometrycollection",
-        "bbox",
-        "envelope",
-    ]
+_RESERVED: Final = re.compile(
+    "and|or|not|in|is|null|like|between|true|false|has|count|under|casei|accenti|date|timestamp|interval|div|point"
+    "|linestring|polygon|multipoint|multilinestring|multipolygon|geometrycollection|bbox|envelope"
 )
 
 
@@ -219,7 +191,7 @@ def _leaf(condition: Condition, no: str = "") -> str:
 
 def name_text(name: str) -> str:
     """Return a property name as CQL2 text, in double quotes where it needs them."""
-    return name if _PLAIN.fullmatch(name) and name not in _RESERVED else f'"{name}"'
+    return name if _PLAIN.fullmatch(name) and not _RESERVED.fullmatch(name) else f'"{name}"'
 
 
 def literal_text(value: Scalar) -> str:

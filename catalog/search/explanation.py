@@ -20,6 +20,7 @@ from catalog.search.binding import (
 )
 from catalog.search.conditions import negation, text_of
 from catalog.search.index import Reason, Terms
+from catalog.search.names import BUILT_IN
 from catalog.search.projection import Statement
 from catalog.search.value_tests import Below
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -100,11 +101,14 @@ class Explainer:
         if bool(passing) is not wanted:
             return None
         if not wanted:
-            return [Reason(condition=text_of(negation(bound.condition)), property=bound.property)]
+            absent = Reason(condition=text_of(negation(bound.condition)), property=bound.property)
+            return [] if bound.quiet else [absent]
         return [self._reason(bound, statement) for statement in sorted(passing, key=repr)]
 
     def _reason(self, bound: Some, statement: Statement) -> Reason:
         chain = self._chain(statement.term, bound.test.ancestor) if isinstance(bound.test, Below) else ()
+        if bound.property in BUILT_IN:  # its other forms are ways to ask for it, not where it was found
+            statement = replace(statement, original=None, source=None)
         return Reason(
             condition=text_of(bound.condition),
             property=bound.property,

@@ -82,7 +82,7 @@ class Reason:
     acquisition: Mapping[str, str] | None = None
     acquisitions: int | None = None
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the reason as it goes over the wire; optional members without a value are left out."""
         members: dict[str, Any] = {"condition": self.condition, "property": self.property, "value": self.value}
         optional = ("original", "unit", "label", "term", "source", "session", "acquisition", "acquisitions")
@@ -101,13 +101,13 @@ class Hit:
     dataset: str | None
     explanation: tuple[Reason, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the hit as it goes over the wire."""
         return {
             "id": self.id,
             "label": self.label,
             "dataset": self.dataset,
-            "explanation": [reason.json() for reason in self.explanation],
+            "explanation": [reason.to_json() for reason in self.explanation],
         }
 
 
@@ -119,7 +119,7 @@ class FacetValue:
     label: str
     count: int
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the value as it goes over the wire."""
         return {"value": self.value, "label": self.label, "count": self.count}
 
@@ -142,12 +142,12 @@ class Answer:
     next: str | None = None
     notices: tuple[str, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the answer as it goes over the wire."""
         return {
             "count": self.count,
-            "items": [hit.json() for hit in self.items],
-            "facets": {name: [value.json() for value in values] for name, values in self.facets.items()},
+            "items": [hit.to_json() for hit in self.items],
+            "facets": {name: [value.to_json() for value in values] for name, values in self.facets.items()},
             "next": self.next,
             "notices": list(self.notices),
         }
@@ -171,7 +171,7 @@ class PropertyInfo:
     count: int
     examples: tuple[str, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the property as it goes over the wire."""
         return {
             "name": self.name,
@@ -237,6 +237,20 @@ class SearchIndex(ABC):
 
         Raises:
             InvalidRequestError: As for :meth:`find`.
+            AmbiguousError: A term means several things.
+        """
+
+    @abstractmethod
+    def select(self, query: Query, *, participant: str, datasets: Collection[str] | None = None) -> list[str]:
+        """Return the IRIs of those acquisitions of a participant that fulfil a condition, by label.
+
+        Args:
+            query: A condition on one acquisition: what may stand within ``has``.
+            participant: IRI of the participant.
+            datasets: Only acquisitions of these datasets exist; None for all.
+
+        Raises:
+            InvalidRequestError: As for :meth:`find`; or the condition is not about an acquisition.
             AmbiguousError: A term means several things.
         """
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Final
 
 
@@ -45,192 +46,6 @@ ALIASES: Final[dict[Level, dict[str, str]]] = {
 INDEX_ENTITIES: Final = frozenset({"run", "echo", "flip", "inversion", "split", "chunk"})
 """BIDS entities whose value is an index (a number, perhaps with leading zeros)."""
 
-WELL_KNOWN: Final[dict[Level, frozenset[str]]] = {
-    Level.PARTICIPANT: frozenset(
-        [
-            "age",
-            "sex",
-            "handedness",
-            "diagnosis",
-            "group",
-            "species",
-            "strain",
-            "strain_rrid",
-            "weight",
-            "height",
-            "pathology",
-            "education",
-            "ethnicity",
-            "race",
-            "site",
-            "scanner",
-            "bmi",
-            "consent",
-            "data_use",
-            "phenotype",
-            "acq_time",
-            "session",
-            "disease_duration",
-            "onset",
-            "treatment",
-            "medication",
-            "genotype",
-            "brain_mass",
-            "brain_hemisphere",
-            "assessment",
-        ]
-    ),
-    Level.ACQUISITION: frozenset(
-        [
-            "suffix",
-            "datatype",
-            "derived",
-            "session",
-            "task",
-            "acquisition",
-            "ceagent",
-            "tracer",
-            "stain",
-            "reconstruction",
-            "direction",
-            "run",
-            "echo",
-            "flip",
-            "inversion",
-            "mtransfer",
-            "part",
-            "processing",
-            "space",
-            "split",
-            "recording",
-            "chunk",
-            "resolution",
-            "density",
-            "description",
-            "segmentation",
-            "hemisphere",
-            "atlas",
-            "sample",
-            "template",
-            "modality",
-            "contrast",
-            "anatomy",
-            "scanner",
-            "organ",
-            "body_part",
-            "body_part_details",
-            "manufacturer",
-            "manufacturers_model_name",
-            "device_serial_number",
-            "station_name",
-            "software_versions",
-            "institution_name",
-            "institution_address",
-            "institutional_department_name",
-            "magnetic_field_strength",
-            "receive_coil_name",
-            "receive_coil_active_elements",
-            "gradient_set_type",
-            "mr_transmit_coil_sequence",
-            "matrix_coil_mode",
-            "coil_combination_method",
-            "pulse_sequence_type",
-            "scanning_sequence",
-            "sequence_variant",
-            "scan_options",
-            "sequence_name",
-            "pulse_sequence_details",
-            "nonlinear_gradient_correction",
-            "mr_acquisition_type",
-            "mt_state",
-            "spoiling_state",
-            "spoiling_type",
-            "number_shots",
-            "parallel_reduction_factor_in_plane",
-            "parallel_acquisition_technique",
-            "partial_fourier",
-            "partial_fourier_direction",
-            "phase_encoding_direction",
-            "effective_echo_spacing",
-            "total_readout_time",
-            "water_fat_shift",
-            "echo_train_length",
-            "echo_time",
-            "echo_time1",
-            "echo_time2",
-            "inversion_time",
-            "slice_timing",
-            "slice_encoding_direction",
-            "dwell_time",
-            "flip_angle",
-            "negative_contrast",
-            "multiband_acceleration_factor",
-            "anatomical_landmark_coordinates",
-            "repetition_time",
-            "repetition_time_excitation",
-            "repetition_time_preparation",
-            "volume_timing",
-            "task_name",
-            "number_of_volumes_discarded_by_scanner",
-            "number_of_volumes_discarded_by_user",
-            "delay_time",
-            "acquisition_duration",
-            "acquisition_time",
-            "delay_after_trigger",
-            "instructions",
-            "task_description",
-            "cog_atlas_id",
-            "cog_poid",
-            "b0_field_identifier",
-            "b0_field_source",
-            "units",
-            "intended_for",
-            "slice_thickness",
-            "spacing_between_slices",
-            "pixel_bandwidth",
-            "imaging_frequency",
-            "imaged_nucleus",
-            "percent_phase_fov",
-            "protocol_name",
-            "series_description",
-            "series_number",
-            "patient_position",
-            "body_part_examined",
-            "conversion_software",
-            "conversion_software_version",
-            "arterial_spin_labeling_type",
-            "post_labeling_delay",
-            "labeling_duration",
-            "background_suppression",
-            "m0_type",
-            "tracer_name",
-            "tracer_radionuclide",
-            "injected_radioactivity",
-            "injected_mass",
-            "mode_of_administration",
-            "frame_duration",
-            "reconstruction_method",
-            "attenuation_correction",
-            "pixel_size",
-            "magnification",
-            "sample_staining",
-            "sample_environment",
-            "sample_origin",
-            "sampling_frequency",
-            "power_line_frequency",
-            "eeg_reference",
-            "eeg_channel_count",
-            "meg_channel_count",
-            "skull_stripped",
-            "generated_by",
-            "sources",
-            "pipeline",
-            "pipeline_version",
-        ]
-    ),
-}
-"""Names that are not a mistake even where no value of theirs is in the catalogue (yet)."""
-
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OTHERS: Final = re.compile(r"[^\w.]+")
 
@@ -247,6 +62,17 @@ def canonical_name(raw: str, level: Level) -> str:
     """Return the name under which a property of this level is indexed, its aliases followed."""
     name = property_name(raw)
     return ALIASES[level].get(name, name)
+
+
+@cache
+def well_known(level: Level) -> frozenset[str]:
+    """Return names that are no mistake even where nothing in the catalogue has a value of them (yet).
+
+    Customary participant columns; BIDS entities by their long name; sidecar fields of the BIDS glossary.
+    """
+    table = files("catalog.search").joinpath("known_properties.tsv").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in table.splitlines()[1:])
+    return frozenset(name for of, name in rows if of == level)
 
 
 @lru_cache(maxsize=65_536)

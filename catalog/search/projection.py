@@ -27,7 +27,7 @@ class Statement:
     """One value of one property.
 
     Attributes:
-        property: Canonical name.
+        name: Canonical name of the property.
         kind: ``number``, ``text``, ``boolean`` or ``term`` (a term without a value of its own).
         text: The value, where it is a text.
         number: The value as it is compared (in the property's own unit), 0 or 1 for a boolean.
@@ -39,7 +39,7 @@ class Statement:
         session: Label of the session it belongs to.
     """
 
-    property: str
+    name: str
     kind: str
     text: str | None = None
     number: float | None = None
@@ -65,7 +65,7 @@ class Statement:
         shown = ("true" if value else "false") if isinstance(value, bool) else value
         texts = [str(shown)] if shown is not None else []
         texts += [text for text in (self.original, self.label, self.term) if text]
-        if self.property == "session":
+        if self.name == "session":
             texts += [_other_form(text, "ses-") for text in texts]
         return frozenset(map(fold, texts))
 
@@ -143,7 +143,7 @@ def built_in(name: str, *, id: str, label: str, title: str | None = None) -> Sta
 
 def built_in_forms(statement: Statement) -> frozenset[str]:
     """Return the folded texts that equal a built-in value; a dataset also answers to its title."""
-    title = statement.source if statement.property == "dataset" else None
+    title = statement.source if statement.name == "dataset" else None
     return statement.forms() | ({fold(title)} if title else frozenset())
 
 
@@ -172,9 +172,9 @@ def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
     entities = document.get("bids_entities")
     for key, value in entities.items() if isinstance(entities, Mapping) else ():
         name = canonical_name(str(key), Level.ACQUISITION)
-        if name not in taken and name != "subject":
+        if name not in taken and name not in ("sub", "subject"):
             yield from _entity(name, value)
-    taken |= {statement.property for statement in mapped}
+    taken |= {statement.name for statement in mapped}
     metadata = document.get("metadata")
     if isinstance(metadata, Mapping):
         yield from _fields(metadata, "", taken, 0)

@@ -1,0 +1,186 @@
+"""Answering one question from one snapshot: the hits, a page of them, facets, and what explanations need."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from catalog.search.binding import BoundQuery, check_property
+from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
+from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
+from catalog.search.index import FacetValue, Hit, Terms
+from catalog.search.names import BUILT_IN, Level, canonical_name
+from catalog.search.paging import Position
+from catalog.search.projection import Statement, built_in
+from catalog.search.sqlite.scope import Scope
+from catalog.search.sqlite.translation import participants
+from ontology.errors import InvalidRequestError
+
+_STATEMENT = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
+
+
+class Answering:
+    """One bound query against one snapshot; the keys of its hits lie in the temporary table ``hit``."""
+
+    def __init__(self, scope: Scope, bound: BoundQuery, terms: Terms) -> None:
+        self.scope = scope
+        self.db: sqlite3.Connection = scope.db
+        self.bound = bound
+        self.terms = terms
+        self.notices: list[str] = []
+        select = participants(bound.root, scope)
+        self.db.execute("DELETE FROM temp.hit")
+        self.count: int = self.db.execute("INSERT INTO temp.hit " + select.text, select.parameters).rowcount
+
+    def members(self) -> list[str]:
+        """Return the IRIs of all hits, sorted."""
+        rows = self.db.execute("SELECT p.iri FROM temp.hit h JOIN participant p ON p.key = h.key ORDER BY p.iri")
+        return [iri for (iri,) in rows]
+
+    def page(self, after: Position | None, limit: int) -> list[tuple[int, Position]]:
+        """Return keys and positions of the hits that follow a position."""
+        where = ""
+        parameters: tuple[str, ...] = ()
+        if after is not None:
+            where, parameters = "WHERE (COALESCE(d.iri, ''), p.label, p.iri) > (?, ?, ?)", tuple(after)
+        rows = self.db.execute(
+            "SELECT h.key, COALESCE(d.iri, ''), p.label, p.iri FROM temp.hit h JOIN participant p ON p.key = h.key"  # noqa: S608
+            f" LEFT JOIN dataset d ON d.key = p.dataset {where} ORDER BY 2, 3, 4 LIMIT ?",
+            (*parameters, limit),
+        )
+        return [(key, Position(dataset, label, iri)) for key, dataset, label, iri in rows]
+
+    def hits(self, page: Sequence[tuple[int, Position]], *, explain: bool) -> list[Hit]:
+        """Return the hits of a page, each with its explanation when asked."""
+        if not explain:
+            return [Hit(id=at.iri, label=at.label, dataset=at.dataset or None) for _, at in page]
+        explainer = Explainer(self.bound.root, self.terms)
+        described = self._described(page)
+        return [
+            Hit(
+                id=at.iri,
+                label=at.label,
+                dataset=at.dataset or None,
+                explanation=explainer.explain(described[key]) or (),
+            )
+            for key, at in page
+        ]
+
+    def _described(self, page: Sequence[tuple[int, Position]]) -> dict[int, Described]:
+        """Return the participants of a page with the statements that the query asks about."""
+        keys = json.dumps([key for key, _ in page])
+        names = json.dumps(sorted(properties_asked(self.bound.root)))
+        statements = self._statements("participant_statement", "participant", keys, names)
+        acquisitions = self._acquisitions(keys, names) if asks_acquisitions(self.bound.root) else {}
+        datasets = dict(
+            self.db.execute(
+                "SELECT key, dataset FROM participant WHERE key IN (SELECT value FROM json_each(?))", (keys,)
+            )
+        )
+        return {
+            key: Described(
+                at.iri,
+                at.label,
+                self._with_built_in(at.iri, at.label, datasets[key], statements.get(key, {})),
+                acquisitions.get(key, ()),
+            )
+            for key, at in page
+        }
+
+    def _acquisitions(self, keys: str, names: str) -> dict[int, list[Described]]:
+        visible, parameters = self.scope.condition("a.dataset")
+        rows = self.db.execute(
+            "SELECT a.key, a.participant, a.iri, a.label, a.dataset FROM acquisition a"  # noqa: S608
+            f" WHERE a.participant IN (SELECT value FROM json_each(?)) AND {visible} ORDER BY a.label, a.iri",
+            (keys, *parameters),
+        ).fetchall()
+        statements = self._statements(
+            "acquisition_statement", "acquisition", json.dumps([row[0] for row in rows]), names
+        )
+        found: dict[int, list[Described]] = {}
+        for key, participant, iri, label, dataset in rows:
+            said = self._with_built_in(iri, label, dataset, statements.get(key, {}))
+            found.setdefault(participant, []).append(Described(iri, label, said))
+        return found
+
+    def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, dict[str, list[Statement]]]:
+        rows = self.db.execute(
+            f"SELECT l.{record}, q.name, {_STATEMENT} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
+            " JOIN statement s ON s.key = l.statement JOIN property q ON q.key = s.property"
+            " WHERE q.name IN (SELECT value FROM json_each(?2))",
+            (keys, names),
+        )
+        found: dict[int, dict[str, list[Statement]]] = {}
+        for key, name, *facts in rows:
+            found.setdefault(key, {}).setdefault(name, []).append(Statement(name, *facts))
+        return found
+
+    def _with_built_in(
+        self, iri: str, label: str, dataset: int | None, statements: dict[str, list[Statement]]
+    ) -> dict[str, list[Statement]]:
+        own = {name: [built_in(name, id=iri, label=label)] for name in ("id", "label")}
+        if dataset is not None and dataset in self.scope.visible:
+            own["dataset"] = [self.scope.dataset(dataset)]
+        return statements | own
+
+    def facet(self, asked: str) -> tuple[FacetValue, ...]:
+        """Return the values of a property with the number of hits that have each.
+
+        Raises:
+            InvalidRequestError: The property is not known, or divides nobody.
+        """
+        level, name = self._facet_property(asked)
+        if name == "dataset":
+            counts = self._dataset_counts()
+        elif name in BUILT_IN:
+            raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
+        else:
+            counts = self._counts(level, name)
+        if len(counts) > FACET_VALUES:
+            self.notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
+        return facet_values(counts, self.terms)
+
+    def _facet_property(self, asked: str) -> tuple[Level, str]:
+        in_use = self.scope.in_use()
+        for level in Level:
+            name = canonical_name(asked, level)
+            if name in in_use.names(level) or name in BUILT_IN:
+                return level, name
+        name = canonical_name(asked, Level.PARTICIPANT)
+        try:
+            check_property(name, Level.PARTICIPANT, in_use)
+        except InvalidRequestError:
+            check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
+        return Level.PARTICIPANT, name
+
+    def _dataset_counts(self) -> list[FacetCount]:
+        rows = self.db.execute(
+            "SELECT p.dataset, COUNT(*) FROM temp.hit h JOIN participant p ON p.key = h.key"
+            " WHERE p.dataset IS NOT NULL GROUP BY p.dataset"
+        )
+        return [FacetCount(self.scope.dataset(key), count) for key, count in rows if key in self.scope.visible]
+
+    def _counts(self, level: Level, name: str) -> list[FacetCount]:
+        """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
+        key = self.scope.property_key(level, name)
+        parameters: tuple[str, ...] = ()
+        if level is Level.PARTICIPANT:
+            joined = "JOIN participant_statement l ON l.statement = s.key JOIN temp.hit h ON h.key = l.participant"
+        else:
+            visible, parameters = self.scope.condition("a.dataset")
+            joined = (
+                "JOIN acquisition_statement l ON l.statement = s.key JOIN acquisition a ON a.key = l.acquisition"
+                f" AND {visible} JOIN temp.hit h ON h.key = a.participant"
+            )
+        rows = self.db.execute(
+            f"SELECT COUNT(DISTINCT h.key), MIN(s.key) FROM statement s {joined} WHERE s.property = ? GROUP BY s.facet",  # noqa: S608
+            (*parameters, key),
+        ).fetchall()
+        return [FacetCount(statement, count) for count, statement in self._with_statements(name, rows)]
+
+    def _with_statements(self, name: str, rows: Iterable[Any]) -> Iterable[tuple[int, Statement]]:
+        for count, key in rows:
+            facts = self.db.execute(f"SELECT {_STATEMENT} FROM statement s WHERE s.key = ?", (key,)).fetchone()  # noqa: S608
+            yield count, Statement(name, *facts)

@@ -1,0 +1,217 @@
+"""Connections to the index's own file, and what SQLite's errors mean for an index that can be rebuilt."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from ontology.errors import BackendUnavailableError, IntegrityError, SillageError, StorageFullError
+
+FORMAT: Final = "1"
+"""Changes whenever the tables or what is written into them change; another format is rebuilt."""
+
+BUSY_SECONDS: Final = 60.0
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+_SIDES: Final = ("", "-wal", "-shm")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection; it may wander between threads, one at a time.
+
+    Write-ahead logging without synchronising each commit: a power cut may take the newest part of an index, which
+    is then caught up again from the repository, and never tears it.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "secure_delete = ON",  # what a participant withdrew is not to be found in free pages
+            "temp_store = MEMORY",
+            "cache_size = -65536",
+            "journal_size_limit = 67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS hit (key INTEGER PRIMARY KEY)")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make every table anew, inside the caller's transaction."""
+    drop_tables(connection)
+    schema = files("catalog.search.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    for statement in _statements(schema):
+        connection.execute(statement)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("applied", "-1"), ("entry", "")])
+
+
+def drop_tables(connection: sqlite3.Connection) -> None:
+    """Drop whatever tables are there."""
+    rows = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    for (name,) in rows.fetchall():
+        quoted = name.replace('"', '""')
+        connection.execute(f'DROP TABLE main."{quoted}"')
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script one by one, so that they can run inside a transaction."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Tell whether the file holds an index of this format."""
+    try:
+        row = connection.execute("SELECT value FROM main.meta WHERE name = 'format'").fetchone()
+    except sqlite3.OperationalError as error:
+        if is_broken(error) or is_busy(error):
+            raise
+        return False
+    return row is not None and row[0] == FORMAT
+
+
+def remove(path: Path) -> None:
+    """Remove a broken index; it is made anew from the repository."""
+    for side in _SIDES:
+        path.with_name(path.name + side).unlink(missing_ok=True)
+
+
+def is_broken(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that the file is damaged or no database."""
+    return _primary(error) in _BROKEN
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that somebody else holds the file."""
+    return _primary(error) in _BUSY
+
+
+def translate(error: sqlite3.Error) -> SillageError:
+    """Return the error of the taxonomy that a SQLite error means."""
+    if _primary(error) == sqlite3.SQLITE_FULL:
+        return StorageFullError("there is no room for the search index")
+    if is_broken(error):
+        return IntegrityError("the search index is damaged", next_step="Run `sillage reindex`.")
+    return BackendUnavailableError(f"the search index cannot be used: {error}")
+
+
+def _primary(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+class Pool:
+    """Connections to one file, each lent to one thread at a time; a file that was replaced is opened again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: deque[tuple[tuple[int, int], sqlite3.Connection]] = deque()
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection.
+
+        Raises:
+            BackendUnavailableError: The file is away, locked for too long, or the pool is closed.
+            StorageFullError: The disk is full.
+            IntegrityError: The file is damaged.
+        """
+        if self._closed:
+            raise BackendUnavailableError("the search index is closed")
+        try:
+            identity, connection = self._take()
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        finally:
+            self._give_back(identity, connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection whose reads all see one state of the index.
+
+        Raises:
+            BackendUnavailableError: As for :meth:`connection`.
+            IntegrityError: As for :meth:`connection`.
+        """
+        with self.connection() as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that alone may write; commits at the end, rolls back on any error.
+
+        Raises:
+            BackendUnavailableError: As for :meth:`connection`.
+            StorageFullError: As for :meth:`connection`.
+            IntegrityError: As for :meth:`connection`.
+        """
+        with self.connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def _take(self) -> tuple[tuple[int, int], sqlite3.Connection]:
+        present = self.identity()
+        while self._idle:
+            try:
+                identity, connection = self._idle.pop()
+            except IndexError:
+                break
+            if identity == present:
+                return identity, connection
+            connection.close()
+        connection = connect(self.path)
+        return self.identity(), connection
+
+    def _give_back(self, identity: tuple[int, int], connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+            return
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append((identity, connection))
+
+    def identity(self) -> tuple[int, int]:
+        """Return what tells this file from one that takes its place."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return (0, 0)
+        return (found.st_dev, found.st_ino)
+
+    def close(self) -> None:
+        """Close every idle connection, and each lent one when it comes back."""
+        self._closed = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Close every idle connection; new ones are opened when needed."""
+        while self._idle:
+            try:
+                self._idle.pop()[1].close()
+            except IndexError:
+                return

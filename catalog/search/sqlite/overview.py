@@ -1,0 +1,78 @@
+# ruff: noqa: S608  fragments are constants of this package; values are bound parameters
+"""What can be asked of an index: its properties, and those that make good facets."""
+
+from __future__ import annotations
+
+from catalog.search.conditions import literal_text
+from catalog.search.index import PropertyInfo
+from catalog.search.names import Level
+from catalog.search.sqlite.scope import Scope
+from ontology.curies import contract
+
+EXAMPLES = 5
+MAX_GROUPS = 30
+_LINK = {
+    Level.PARTICIPANT: "participant_statement l ON l.statement = s.key"
+    " JOIN participant r ON r.key = l.participant AND r.live = 1",
+    Level.ACQUISITION: "acquisition_statement l ON l.statement = s.key JOIN acquisition r ON r.key = l.acquisition",
+}
+
+
+def properties(scope: Scope) -> list[PropertyInfo]:
+    """Return every property that visible records have, participants' first, then by name."""
+    where, parameters = scope.condition("NULLIF(u.dataset, 0)")
+    rows = scope.db.execute(
+        "SELECT p.level, p.name, p.key, u.kind, SUM(u.records)"
+        " FROM property p JOIN property_use u ON u.property = p.key"
+        f" WHERE {where} GROUP BY p.level, p.name, u.kind ORDER BY p.level DESC, p.name, u.kind",
+        parameters,
+    )
+    found: dict[tuple[str, str, int], dict[str, int]] = {}
+    for level, name, key, kind, records in rows:
+        found.setdefault((level, name, key), {})[kind] = records
+    return [
+        PropertyInfo(
+            name=name,
+            level=level,
+            kinds=tuple(kind for kind in kinds if kind),
+            count=kinds.get("", 0),
+            examples=_examples(scope, Level(level), key),
+        )
+        for (level, name, key), kinds in found.items()
+    ]
+
+
+def facet_properties(scope: Scope) -> list[PropertyInfo]:
+    """Return the properties that divide participants into few groups, the most complete first."""
+    found = [info for info in properties(scope) if 1 < _groups(scope, info) <= MAX_GROUPS]
+    return sorted(found, key=lambda info: (info.level != Level.PARTICIPANT, -info.count, info.name))
+
+
+def _groups(scope: Scope, info: PropertyInfo) -> int:
+    key = scope.property_key(Level(info.level), info.name)
+    rows = scope.db.execute(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, MAX_GROUPS + 1)
+    )
+    count: int = rows.fetchone()[0]
+    return count
+
+
+def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:
+    """Return some values as a query may give them, of visible records only."""
+    where, parameters = scope.condition("r.dataset")
+    rows = scope.db.execute(
+        f"SELECT DISTINCT s.kind, s.text, s.number, s.term FROM statement s JOIN {_LINK[level]}"
+        f" WHERE s.property = ? AND {where} LIMIT ?",
+        (key, *parameters, EXAMPLES),
+    )
+    return tuple(_literal(*row) for row in rows)
+
+
+def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
+    if term:
+        return literal_text(contract(term))
+    if kind == "boolean":
+        return literal_text(bool(number))
+    if number is not None:
+        return literal_text(int(number) if number.is_integer() and abs(number) < 2**53 else number)
+    return literal_text((text or "")[:60])

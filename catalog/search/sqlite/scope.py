@@ -1,0 +1,100 @@
+"""What one question may see: datasets, property keys, and the values in use, read from one snapshot."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from functools import cached_property
+
+from catalog.search.binding import InUse
+from catalog.search.names import Level
+from catalog.search.projection import Statement, built_in
+from catalog.search.units import is_comparable
+from catalog.search.value_tests import Test
+
+
+class Scope:
+    """The part of the index that a caller may see.
+
+    Args:
+        db: A connection inside a read transaction.
+        datasets: IRIs of the datasets that exist for the caller; None for all.
+    """
+
+    def __init__(self, db: sqlite3.Connection, datasets: Collection[str] | None) -> None:
+        self.db = db
+        rows = db.execute("SELECT key, iri, label, title, withdrawn FROM dataset").fetchall()
+        allowed = None if datasets is None else frozenset(datasets)
+        self.visible = {row[0]: row for row in rows if not row[4] and (allowed is None or row[1] in allowed)}
+        self._datasets = len(rows)
+        self._allowed = allowed
+        self._names: dict[Level, frozenset[str]] = {}
+
+    @cached_property
+    def keys(self) -> str:
+        """The keys of the visible datasets, as a JSON array to be bound."""
+        return json.dumps(sorted(self.visible))
+
+    def condition(self, column: str) -> tuple[str, tuple[str, ...]]:
+        """Return SQL and parameters that hold where a dataset column is visible.
+
+        A record of no dataset is seen by those alone who see everything.
+        """
+        if len(self.visible) == self._datasets:
+            return ("1" if self._allowed is None else f"{column} IS NOT NULL"), ()
+        inside = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608  the column is one of the schema's
+        return (inside if self._allowed is not None else f"({column} IS NULL OR {inside})"), (self.keys,)
+
+    def datasets_passing(self, test: Test) -> str:
+        """Return the keys of the visible datasets whose names pass a test, as a JSON array to be bound."""
+        return json.dumps(sorted(key for key in self.visible if test.passes(self.dataset(key))))
+
+    def dataset(self, key: int) -> Statement:
+        """Return the names of a visible dataset as the built-in statement ``dataset``."""
+        _, iri, label, title, _ = self.visible[key]
+        return built_in("dataset", id=iri, label=label or iri, title=title)
+
+    def dataset_iri(self, key: int | None) -> str | None:
+        """Return the IRI of a visible dataset."""
+        return self.visible[key][1] if key in self.visible else None
+
+    def property_key(self, level: Level, name: str) -> int | None:
+        """Return the key of a property that has values."""
+        row = self.db.execute("SELECT key FROM property WHERE level = ? AND name = ?", (level, name)).fetchone()
+        return row[0] if row else None
+
+    def names(self, level: Level) -> frozenset[str]:
+        """Return the names of the properties that visible records of a level have."""
+        if level not in self._names:
+            where, parameters = self.condition("NULLIF(u.dataset, 0)")
+            rows = self.db.execute(
+                "SELECT DISTINCT p.name FROM property p JOIN property_use u ON u.property = p.key"  # noqa: S608
+                f" WHERE p.level = ? AND {where}",
+                (level, *parameters),
+            )
+            self._names[level] = frozenset(name for (name,) in rows)
+        return self._names[level]
+
+    def terms(self, level: Level, name: str) -> frozenset[str]:
+        """Return the terms to which values of a property are mapped, in any dataset."""
+        rows = self.db.execute(
+            "SELECT DISTINCT term FROM statement WHERE property = ? AND term IS NOT NULL",
+            (self.property_key(level, name),),
+        )
+        return frozenset(term for (term,) in rows)
+
+    def units(self, level: Level, name: str) -> frozenset[str]:
+        """Return the units of a property's visible values, those that are brought to its own unit left out."""
+        where, parameters = self.condition("r.dataset")
+        rows = self.db.execute(
+            "SELECT DISTINCT s.unit FROM statement s"  # noqa: S608  names from Level
+            f" JOIN {level}_statement l ON l.statement = s.key JOIN {level} r ON r.key = l.{level}"
+            f" WHERE s.property = ? AND s.unit IS NOT NULL AND {where}",
+            (self.property_key(level, name), *parameters),
+        )
+        return frozenset(unit for (unit,) in rows if not is_comparable(name, unit))
+
+    def in_use(self) -> InUse:
+        """Return what the binder asks."""
+        return InUse(names=self.names, terms=self.terms, units=self.units)

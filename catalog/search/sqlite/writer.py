@@ -1,0 +1,218 @@
+"""Applying records to the tables: one batch of the ledger, inside one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from catalog.model import Record
+from catalog.search.names import Level, fold
+from catalog.search.projection import (
+    SEARCHED,
+    AcquisitionEntry,
+    DatasetEntry,
+    ParticipantEntry,
+    Statement,
+    project,
+)
+
+_LINKS = {
+    Level.PARTICIPANT: (
+        "SELECT statement FROM participant_statement WHERE participant = ?",
+        "INSERT INTO participant_statement (participant, statement) VALUES (?, ?)",
+        "DELETE FROM participant_statement WHERE participant = ? AND statement = ?",
+    ),
+    Level.ACQUISITION: (
+        "SELECT statement FROM acquisition_statement WHERE acquisition = ?",
+        "INSERT INTO acquisition_statement (acquisition, statement) VALUES (?, ?)",
+        "DELETE FROM acquisition_statement WHERE acquisition = ? AND statement = ?",
+    ),
+}
+_NEW_STATEMENT = (
+    "INSERT INTO statement (digest, property, kind, text, folded, number, unit, term, label, original, source, session,"
+    " facet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UNUSED = (
+    "SELECT s.key FROM statement s WHERE s.key = ?1"
+    " AND NOT EXISTS (SELECT 1 FROM participant_statement l WHERE l.statement = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM acquisition_statement l WHERE l.statement = ?1)"
+)
+_USE = (
+    "INSERT INTO property_use (property, dataset, kind, records) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (property, dataset, kind) DO UPDATE SET records = records + excluded.records"
+)
+
+
+class Writer:
+    """Writes one batch; what it remembers is true only within the transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._properties: dict[tuple[Level, str], int] = {}
+        self._datasets: dict[str, int] = {}
+        self._statements: dict[tuple[Level, Statement], int] = {}
+        self._traits: dict[int, tuple[int, str]] = {}
+        self._uses: Counter[tuple[int, int, str]] = Counter()
+        self._dropped: set[int] = set()
+
+    def apply(self, records: Iterable[Record]) -> None:
+        """Bring the tables to what these records now say."""
+        for record in records:
+            if record.type not in SEARCHED:
+                continue
+            if record.withdrawn:
+                self._withdraw(record)
+                continue
+            entry = project(record)
+            if isinstance(entry, DatasetEntry):
+                self._put_dataset(entry)
+            elif isinstance(entry, ParticipantEntry):
+                self._put_participant(entry)
+            else:
+                self._put_acquisition(entry)
+        self._finish()
+
+    def _withdraw(self, record: Record) -> None:
+        if record.type == "Dataset":
+            key = self._dataset(record.id)
+            self._db.execute("UPDATE dataset SET label = NULL, title = NULL, withdrawn = 1 WHERE key = ?", (key,))
+            return
+        level = Level.PARTICIPANT if record.type == "Participant" else Level.ACQUISITION
+        row = self._db.execute(_FIND[level], (record.id,)).fetchone()
+        if row is None:
+            return
+        key, dataset = row
+        self._link(level, key, (dataset, None), frozenset())
+        if level is Level.ACQUISITION:
+            self._db.execute("DELETE FROM acquisition WHERE key = ?", (key,))
+        else:
+            self._db.execute(
+                "UPDATE participant SET live = 0, dataset = NULL, label = NULL, folded = NULL WHERE key = ?", (key,)
+            )
+
+    def _put_dataset(self, entry: DatasetEntry) -> None:
+        self._db.execute(
+            "UPDATE dataset SET label = ?, title = ?, withdrawn = 0 WHERE key = ?",
+            (entry.label, entry.title, self._dataset(entry.id)),
+        )
+
+    def _put_participant(self, entry: ParticipantEntry) -> None:
+        key, was = self._participant(entry.id)
+        dataset = self._dataset(entry.dataset) if entry.dataset else None
+        self._db.execute(
+            "UPDATE participant SET live = 1, dataset = ?, label = ?, folded = ? WHERE key = ?",
+            (dataset, entry.label, fold(entry.label), key),
+        )
+        self._link(Level.PARTICIPANT, key, (was, dataset), entry.statements)
+
+    def _put_acquisition(self, entry: AcquisitionEntry) -> None:
+        participant = self._participant(entry.participant)[0] if entry.participant else None
+        dataset = self._dataset(entry.dataset) if entry.dataset else None
+        row = self._db.execute(_FIND[Level.ACQUISITION], (entry.id,)).fetchone()
+        facts = (participant, dataset, entry.label, fold(entry.label))
+        if row is None:
+            insert = "INSERT INTO acquisition (participant, dataset, label, folded, iri) VALUES (?, ?, ?, ?, ?)"
+            key, was = self._db.execute(insert, (*facts, entry.id)).lastrowid or 0, None
+        else:
+            key, was = row
+            update = "UPDATE acquisition SET participant = ?, dataset = ?, label = ?, folded = ? WHERE key = ?"
+            self._db.execute(update, (*facts, key))
+        self._link(Level.ACQUISITION, key, (was, dataset), entry.statements)
+
+    def _participant(self, iri: str) -> tuple[int, int | None]:
+        """Return key and dataset of a participant; one that is not there yet is made without life."""
+        row = self._db.execute(_FIND[Level.PARTICIPANT], (iri,)).fetchone()
+        if row is None:
+            insert = "INSERT INTO participant (iri, live) VALUES (?, 0)"
+            return self._db.execute(insert, (iri,)).lastrowid or 0, None
+        return row[0], row[1]
+
+    def _dataset(self, iri: str) -> int:
+        key = self._datasets.get(iri)
+        if key is None:
+            self._db.execute("INSERT INTO dataset (iri) VALUES (?) ON CONFLICT DO NOTHING", (iri,))
+            key = self._datasets[iri] = self._db.execute("SELECT key FROM dataset WHERE iri = ?", (iri,)).fetchone()[0]
+        return key
+
+    def _link(
+        self, level: Level, key: int, datasets: tuple[int | None, int | None], statements: frozenset[Statement]
+    ) -> None:
+        """Replace the statements of a record that was in the first dataset and is in the second."""
+        find, insert, delete = _LINKS[level]
+        before = {row[0] for row in self._db.execute(find, (key,))}
+        after = {self._statement(level, statement) for statement in statements}
+        gone = before - after
+        self._dropped |= gone
+        self._db.executemany(delete, [(key, statement) for statement in gone])
+        self._db.executemany(insert, [(key, statement) for statement in after - before])
+        was, now = datasets
+        self._count(before, was, -1)
+        self._count(after, now, 1)
+
+    def _count(self, statements: Iterable[int], dataset: int | None, change: int) -> None:
+        """Count the properties that a record gains in a dataset or loses there; none is dataset 0."""
+        for use in {use for key in statements for use in self._kinds(key)}:
+            self._uses[use[0], dataset or 0, use[1]] += change
+
+    def _kinds(self, statement: int) -> Sequence[tuple[int, str]]:
+        trait = self._traits.get(statement)
+        if trait is None:
+            row = self._db.execute("SELECT property, kind FROM statement WHERE key = ?", (statement,)).fetchone()
+            trait = self._traits[statement] = (row[0], row[1])
+        return (trait, (trait[0], ""))
+
+    def _statement(self, level: Level, statement: Statement) -> int:
+        """Return the key of a statement, kept once however many records it is true of."""
+        key = self._statements.get((level, statement))
+        if key is None:
+            prop = self._property(level, statement.name)
+            digest = _digest(prop, statement)
+            row = self._db.execute("SELECT key FROM statement WHERE digest = ?", (digest,)).fetchone()
+            key = row[0] if row else self._new_statement(digest, prop, statement)
+            self._statements[level, statement] = key
+            self._traits[key] = (prop, statement.kind)
+        return key
+
+    def _new_statement(self, digest: bytes, prop: int, statement: Statement) -> int:
+        s = statement
+        folded = fold(s.text) if s.text is not None else None
+        facts = (s.kind, s.text, folded, s.number, s.unit, s.term, s.label, s.original, s.source, s.session, s.facet)
+        key = self._db.execute(_NEW_STATEMENT, (digest, prop, *facts)).lastrowid or 0
+        self._db.executemany("INSERT INTO form VALUES (?, ?, ?)", [(prop, form, key) for form in s.forms()])
+        return key
+
+    def _property(self, level: Level, name: str) -> int:
+        key = self._properties.get((level, name))
+        if key is None:
+            self._db.execute("INSERT INTO property (level, name) VALUES (?, ?) ON CONFLICT DO NOTHING", (level, name))
+            row = self._db.execute("SELECT key FROM property WHERE level = ? AND name = ?", (level, name)).fetchone()
+            key = self._properties[level, name] = row[0]
+        return key
+
+    def _finish(self) -> None:
+        """Write the counts, and forget statements that are true of nobody any more."""
+        uses = [(*use, change) for use, change in self._uses.items() if change]
+        self._db.executemany(_USE, uses)
+        self._db.execute("DELETE FROM property_use WHERE records <= 0")
+        unused = [row for key in self._dropped if (row := self._db.execute(_UNUSED, (key,)).fetchone())]
+        self._db.executemany("DELETE FROM form WHERE statement = ?", unused)
+        self._db.executemany("DELETE FROM statement WHERE key = ?", unused)
+        if unused:
+            self._db.execute(
+                "DELETE FROM property WHERE NOT EXISTS (SELECT 1 FROM property_use u WHERE u.property = property.key)"
+            )
+
+
+_FIND = {
+    Level.PARTICIPANT: "SELECT key, dataset FROM participant WHERE iri = ?",
+    Level.ACQUISITION: "SELECT key, dataset FROM acquisition WHERE iri = ?",
+}
+
+
+def _digest(prop: int, statement: Statement) -> bytes:
+    """Return what makes a statement unique, NULLs included, which a unique index over the columns would not."""
+    s = statement
+    facts = (prop, s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session)
+    return hashlib.blake2b(repr(facts).encode(), digest_size=16).digest()
