@@ -7,8 +7,10 @@ with the texts by which it may be asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from catalog.model import Record
@@ -109,6 +111,9 @@ class DatasetEntry:
 
 Entry = ParticipantEntry | AcquisitionEntry | DatasetEntry
 
+_OWN: Final = frozenset({"suffix", "datatype", "session", "derived"})
+_INDEX: Final = re.compile(r"[0-9]{1,15}")
+
 SEARCHED: Final = frozenset({"Dataset", "Participant", "Acquisition"})
 
 
@@ -158,23 +163,24 @@ def _participant(document: Mapping[str, Any]) -> Iterator[Statement]:
         if isinstance(session, Mapping):
             label = session.get("label")
             if isinstance(label, str):
-                yield from _scalar("session", label, source=None)
+                yield from _plain("session", label)
             yield from _values(session.get("properties"), Level.PARTICIPANT, label)
 
 
 def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
-    for name in ("suffix", "datatype", "session", "derived"):
-        yield from _scalar(name, document.get(name), source=None)
-    taken = set(BUILT_IN | {"suffix", "datatype", "session", "derived"})
-    properties = document.get("properties")
-    mapped = list(_values(properties, Level.ACQUISITION, None))
+    """Yield what an acquisition says; a property that was mapped to terms beats a field of the same name."""
+    mapped = list(_values(document.get("properties"), Level.ACQUISITION, None))
     yield from mapped
+    taken = {statement.name for statement in mapped} | BUILT_IN
+    for name in _OWN:
+        if name not in taken:
+            yield from _plain(name, document.get(name))
+    taken |= _OWN
     entities = document.get("bids_entities")
     for key, value in entities.items() if isinstance(entities, Mapping) else ():
         name = canonical_name(str(key), Level.ACQUISITION)
         if name not in taken and name not in ("sub", "subject"):
             yield from _entity(name, value)
-    taken |= {statement.name for statement in mapped}
     metadata = document.get("metadata")
     if isinstance(metadata, Mapping):
         yield from _fields(metadata, "", taken, 0)
@@ -187,31 +193,30 @@ def _values(properties: Any, level: Level, session: str | None) -> Iterator[Stat
             continue
         for value in _list(values):
             if isinstance(value, Mapping):
-                yield from _scalar(name, value.get("value"), said=value, session=session)
+                yield from _said(name, value, session)
 
 
-def _entity(name: str, value: Any) -> Iterator[Statement]:
-    if name in INDEX_ENTITIES and isinstance(value, str) and value.isdecimal() and value.isascii():
-        yield from _scalar(name, int(value), said={"original": value})
-    else:
-        yield from _scalar(name, value)
+def _entity(name: str, value: Any) -> Iterable[Statement]:
+    if name in INDEX_ENTITIES and isinstance(value, str) and _INDEX.fullmatch(value):
+        return _said(name, {"value": int(value), "original": value}, None)
+    return _plain(name, value)
 
 
-def _fields(fields: Mapping[str, Any], prefix: str, taken: set[str], depth: int) -> Iterator[Statement]:
+def _fields(fields: Mapping[str, Any], prefix: str, taken: Collection[str], depth: int) -> Iterator[Statement]:
     """Yield the scalars of a sidecar; an object's fields are named ``parent.field``."""
     for key, value in fields.items():
         name = prefix + canonical_name(str(key), Level.ACQUISITION)
         if name in taken:
             continue
-        items = value if isinstance(value, list) else [value]
-        if len(items) > MAX_LIST:
+        if not isinstance(value, (list, Mapping)):
+            yield from _plain(name, value, "sidecar")
             continue
-        for item in _flat(items):
-            if isinstance(item, Mapping):
-                if depth < MAX_DEPTH:
-                    yield from _fields(item, name + ".", taken, depth + 1)
-            else:
-                yield from _scalar(name, item, source="sidecar")
+        items = value if isinstance(value, list) else [value]
+        for item in _flat(items) if len(items) <= MAX_LIST else ():
+            if not isinstance(item, Mapping):
+                yield from _plain(name, item, "sidecar")
+            elif depth < MAX_DEPTH:
+                yield from _fields(item, name + ".", taken, depth + 1)
 
 
 def _flat(items: Iterable[Any]) -> Iterator[Any]:
@@ -222,18 +227,21 @@ def _flat(items: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-def _scalar(
-    name: str,
-    value: Any,
-    *,
-    said: Mapping[str, Any] | None = None,
-    source: str | None = None,
-    session: str | None = None,
-) -> Iterator[Statement]:
-    """Yield the statement of a value, or nothing where it is missing."""
-    said = said or {}
+def _plain(name: str, value: Any, source: str | None = None) -> tuple[Statement, ...]:
+    """Return the statement of a bare value, or nothing where it is missing."""
+    return _kept(name, value, source) if isinstance(value, (str, int, float)) else ()
+
+
+@lru_cache(maxsize=50_000, typed=True)
+def _kept(name: str, value: str | int | float, source: str | None) -> tuple[Statement, ...]:
+    """Return the statement of a bare value; sidecars repeat themselves, so it is kept."""
+    return tuple(_said(name, {"value": value, "source": source}, None))
+
+
+def _said(name: str, said: Mapping[str, Any], session: str | None) -> Iterator[Statement]:
+    """Yield the statement of a value of ``docs/reference/records.md``, or nothing where it is missing."""
     term = _text(said.get("term"))
-    kind, text, number = _typed(value)
+    kind, text, number = _typed(said.get("value"))
     if kind is None and term is None:
         return
     unit = _text(said.get("unit"))
@@ -246,7 +254,7 @@ def _scalar(
         term=term,
         label=_text(said.get("label")),
         original=_text(said.get("original")),
-        source=_text(said.get("source")) or source,
+        source=_text(said.get("source")),
         session=_text(said.get("session")) or _text(session),
     )
 

@@ -164,21 +164,27 @@ class Answering:
 
     def _counts(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
-        key = self.scope.property_key(level, name)
         parameters: tuple[str, ...] = ()
         if level is Level.PARTICIPANT:
-            joined = "JOIN participant_statement l ON l.statement = s.key JOIN temp.hit h ON h.key = l.participant"
+            links = "temp.hit h JOIN participant_statement l ON l.participant = h.key"
         else:
             visible, parameters = self.scope.condition("a.dataset")
-            joined = (
-                "JOIN acquisition_statement l ON l.statement = s.key JOIN acquisition a ON a.key = l.acquisition"
-                f" AND {visible} JOIN temp.hit h ON h.key = a.participant"
+            join = "CROSS JOIN" if self._few() else "JOIN"  # CROSS JOIN: in this order, hits first
+            links = (
+                f"temp.hit h {join} acquisition a ON a.participant = h.key AND {visible}"
+                f" {join} acquisition_statement l ON l.acquisition = a.key"
             )
         rows = self.db.execute(
-            f"SELECT COUNT(DISTINCT h.key), MIN(s.key) FROM statement s {joined} WHERE s.property = ? GROUP BY s.facet",  # noqa: S608
-            (*parameters, key),
+            f"SELECT COUNT(DISTINCT h.key), MIN(s.key) FROM {links}"  # noqa: S608
+            " JOIN statement s ON s.key = l.statement AND s.property = ? GROUP BY s.facet",
+            (*parameters, self.scope.property_key(level, name)),
         ).fetchall()
         return [FacetCount(statement, count) for count, statement in self._with_statements(name, rows)]
+
+    def _few(self) -> bool:
+        """Tell whether the hits are so few that looking at all their acquisitions is quicker than at all values."""
+        everybody: int = self.db.execute("SELECT COUNT(*) FROM participant").fetchone()[0]
+        return self.count * 8 < everybody
 
     def _with_statements(self, name: str, rows: Iterable[Any]) -> Iterable[tuple[int, Statement]]:
         for count, key in rows:

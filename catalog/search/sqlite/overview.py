@@ -11,10 +11,9 @@ from ontology.curies import contract
 
 EXAMPLES = 5
 MAX_GROUPS = 30
-_LINK = {
-    Level.PARTICIPANT: "participant_statement l ON l.statement = s.key"
-    " JOIN participant r ON r.key = l.participant AND r.live = 1",
-    Level.ACQUISITION: "acquisition_statement l ON l.statement = s.key JOIN acquisition r ON r.key = l.acquisition",
+_TRUE_OF = {
+    Level.PARTICIPANT: "participant_statement l JOIN participant r ON r.key = l.participant AND r.live = 1",
+    Level.ACQUISITION: "acquisition_statement l JOIN acquisition r ON r.key = l.acquisition",
 }
 
 
@@ -61,11 +60,11 @@ def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:
     """Return some values as a query may give them, of visible records only."""
     where, parameters = scope.condition("r.dataset")
     rows = scope.db.execute(
-        f"SELECT DISTINCT s.kind, s.text, s.number, s.term FROM statement s JOIN {_LINK[level]}"
-        f" WHERE s.property = ? AND {where} LIMIT ?",
-        (key, *parameters, EXAMPLES),
+        "SELECT s.kind, s.text, s.number, s.term FROM statement s WHERE s.property = ?"
+        f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where}) LIMIT ?",
+        (key, *parameters, 2 * EXAMPLES),
     )
-    return tuple(_literal(*row) for row in rows)
+    return tuple(dict.fromkeys(_literal(*row) for row in rows))[:EXAMPLES]
 
 
 def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
