@@ -8,10 +8,13 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from executors.check import check_spec
 from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.states import EventKind, TaskState
-from ontology.errors import BackendUnavailableError, ConflictError, NotFoundError
+from ontology.errors import BackendUnavailableError, ConflictError, NotFoundError, UnsupportedError
+
+CORES = 1024
 
 
 class NoopRunner(Runner):
@@ -35,10 +38,15 @@ class NoopRunner(Runner):
             contains_processes=True,
             limits_resources=True,
             survives_restart=False,
+            cpu_cores=CORES,
         )
 
     @override
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:
+        check_spec(spec)
+        if spec.resources.cpu_cores > CORES:
+            detail = f"The task asks for {spec.resources.cpu_cores} cores; this runner pretends to have {CORES}."
+            raise UnsupportedError(detail, field="resources.cpu_cores", params={"available": CORES})
         with self._lock:
             if self._closed:
                 raise BackendUnavailableError("The runner is closed.")

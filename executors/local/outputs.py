@@ -116,9 +116,10 @@ def inside(path: str, workdir: str, work: Path) -> Path:
         links += 1
         target = PurePosixPath(os.readlink(place))
         if target.is_absolute():
-            if not target.is_relative_to(base):
+            home = next((top for top in (base, PurePosixPath(work)) if target.is_relative_to(top)), None)
+            if home is None:
                 raise OutputRefusedError("is a link that leads out of the working folder")
-            here, target = [], target.relative_to(base)
+            here, target = [], target.relative_to(home)
         if links > _MAX_LINKS:
             raise OutputRefusedError("is a link that leads in a circle")
         todo += list(target.parts)[::-1]

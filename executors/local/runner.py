@@ -281,13 +281,14 @@ class LocalRunner(Runner):
     def close(self) -> None:
         with self._guard:
             self._closed = True
-            attempts = list(self._live.values())
-        waiting = set(self._slots.close())
-        for attempt in attempts:
+            waiting = [self._live.pop(key) for key in self._slots.close()]
+            running = list(self._live.values())
+        for attempt in waiting:
             attempt.let_go()
-            if attempt.spec.id in waiting:
-                attempt.release_lock()
+            attempt.release_lock()
+            attempt.finished.set()
+        for attempt in running:
+            attempt.let_go()
         until = time.monotonic() + LET_GO_S
-        for attempt in attempts:
-            if attempt.spec.id not in waiting:
-                attempt.finished.wait(max(0.0, until - time.monotonic()))
+        for attempt in running:
+            attempt.finished.wait(max(0.0, until - time.monotonic()))

@@ -102,21 +102,36 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
 
 
 class PlainSandbox(Sandbox):
-    """No sandbox: the command runs as the service's own user, with paths rewritten to where things lie."""
+    """No sandbox: the command runs as the service's own user, with paths rewritten to where things lie.
+
+    Inputs are linked into a folder tree of the same shape, so that a command that looks beside an input finds
+    what it would find in a sandbox, and so that no odd character of a real path gets into a command.
+    """
 
     kind = "none"
     enforced = frozenset({"environment"})
 
     @override
     def launch(self, spec: TaskSpec, folder: TaskFolder, gpus: tuple[int, ...]) -> Launch:
-        places = {spec.workdir: str(folder.work), "/tmp": str(folder.path / "tmp")}  # noqa: S108
-        (folder.path / "tmp").mkdir(exist_ok=True)
+        root = folder.path / "root"
+        scratch = folder.path / "tmp"
+        scratch.mkdir(exist_ok=True)
+        places = {spec.workdir: str(folder.work), "/tmp": str(scratch)}  # noqa: S108
         places |= {mount.path: str(mount.host_path) for mount in spec.all_mounts}
-        places |= {item.path: str(item.host_path) for item in spec.inputs}
-        places |= {path: str(lies) for path, lies in read_only_contents(spec, folder)}
+        links = [(item.path, item.host_path) for item in spec.inputs] + read_only_contents(spec, folder)
+        for path, lies in links:
+            place = _place_of(path, spec, folder, root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(lies.absolute())
+            places[path] = str(place)
         rewrite = PathMap(places).rewrite
         environ = {name: rewrite(value) for name, value in task_environ(spec, gpus).items()}
         return Launch(argv=tuple(map(rewrite, spec.argv)), environ=environ)
+
+
+def _place_of(path: str, spec: TaskSpec, folder: TaskFolder, root: Path) -> Path:
+    prefix = spec.workdir.rstrip("/") + "/"
+    return folder.work / path.removeprefix(prefix) if path.startswith(prefix) else root / path.lstrip("/")
 
 
 class BubblewrapSandbox(Sandbox):

@@ -22,6 +22,7 @@ from executors.model import TaskSpec
 
 FIRST_LOOK_S = 0.1
 LOOK_S = 0.2
+LOOK_AT_FLOOD_S = 0.02
 KILL_AGAIN_S = 0.05
 CUT_NOTE = b"\n[sillage: what was printed after this was not kept]\n"
 
@@ -65,7 +66,6 @@ class Watch:
     def __init__(self, spec: TaskSpec, folder: TaskFolder, child: Child, *, began: float, grace_s: float) -> None:
         self.usage = Usage()
         self.verdict: Verdict | None = None
-        self.cut: set[str] = set()
         self._spec = spec
         self._folder = folder
         self._child = child
@@ -77,6 +77,7 @@ class Watch:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._letting_go = False
         self._latest = TreeUsage()
+        self._printed_little = True
 
     def wake(self) -> None:
         """Look now rather than at the next turn: somebody asked for the task's end."""
@@ -102,7 +103,7 @@ class Watch:
             if self._letting_go:
                 return False
             self._turn()
-            pause = LOOK_S
+            pause = LOOK_S if self._printed_little else LOOK_AT_FLOOD_S
 
     def close(self) -> None:
         """Give back the descriptors."""
@@ -162,6 +163,7 @@ class Watch:
     def cut_logs(self) -> None:
         """Keep each log at its limit: the task appends, so what it writes next starts at the cut."""
         limit = self._spec.resources.log_bytes
+        self._printed_little = True
         for name in ("stdout", "stderr"):
             path = self._folder.path / name
             try:
@@ -170,7 +172,7 @@ class Watch:
                         log.truncate(limit)
                         log.seek(limit)
                         log.write(CUT_NOTE)
-                    self.cut.add(name)
+                    self._printed_little = False
             except FileNotFoundError:
                 continue
 

@@ -159,16 +159,16 @@ class CommandBuilder:
             missing = missing or text is None
             return text or ""
 
-        path: str = self._keys.sub(say, template)
+        path = self._keys.sub(say, template)
         if missing:
             return None
-        return posixpath.join(WORK_FOLDER, path) if output.get("uses-absolute-path") else path
+        return f"{WORK_FOLDER}/{path}" if output.get("uses-absolute-path") else path
 
     def _path_part(self, item: Mapping[str, Any], output: Mapping[str, Any], *, first: bool) -> str | None:
         """Return an input's value as part of a path: without the extensions to strip, of a file its name alone."""
         if item["id"] not in self._values:
             return None
-        text = item.get("list-separator", " ").join(map(_text, _many(self._values[item["id"]])))
+        text: str = item.get("list-separator", " ").join(map(_text, _many(self._values[item["id"]])))
         if item["type"] in ("File", "String"):
             for extension in output.get("path-template-stripped-extensions") or []:
                 text = text.replace(extension, "")

@@ -1,0 +1,117 @@
+# ruff: noqa: D102, S101 - tests: their names say what they show, and they assert
+"""The service goes away and comes back: tasks go on, end, or are declared lost, and never twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from executors.model import KnownTask, TaskEvent, TaskOutput, TaskSpec
+from executors.runner import Runner
+from executors.states import EventKind, TaskState
+from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, task, wait_until
+
+
+class Restart(RunnerSuite):
+    """Reconciliation."""
+
+    @pytest.fixture
+    def durable(self, real: Runner) -> Runner:
+        """The runner under test, for what only one whose tasks outlive the service can show."""
+        if not real.capabilities.survives_restart:
+            pytest.skip("this runner declares that its tasks do not outlive the service")
+        return real
+
+    def _restart(self, spec: TaskSpec, recorder: Recorder, work_root: Path) -> Runner:
+        again = self.open_runner(work_root)
+        state = recorder.states.get(spec.id, TaskState.QUEUED)
+        again.reconcile([KnownTask(task_id=spec.id, state=state, attempt=spec.attempt, spec=spec)], recorder)
+        return again
+
+    def _ends_well(self, runner: Runner, spec: TaskSpec, recorder: Recorder) -> None:
+        try:
+            assert runner.wait(spec.id, PATIENCE_S)
+            assert recorder.states[spec.id] is TaskState.COMPLETE
+            assert recorder.kinds(spec.id).count(EventKind.COMPLETE) == 1
+            assert [output.path for output in recorder.last(spec.id).outputs] == ["out"]
+            assert recorder.record(spec.id)["exit_code"] == 0
+        finally:
+            runner.close()
+
+    def test_task_goes_on_without_the_service(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("sleep 0.6; echo x >out", outputs=(TaskOutput(name="o", path="out"),)), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        durable.close()
+        assert recorder.kinds(spec.id) == [EventKind.INITIALIZE, EventKind.START]
+        self._ends_well(self._restart(spec, recorder, work_root), spec, recorder)
+
+    def test_task_ends_without_the_service(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("sleep 0.2; echo x >out", outputs=(TaskOutput(name="o", path="out"),)), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        durable.close()
+        ended = work_root / "tasks" / spec.id / "1" / "exit"
+        wait_until(ended.exists)
+        self._ends_well(self._restart(spec, recorder, work_root), spec, recorder)
+
+    def test_waiting_task_is_started(self, durable: Runner, work_root: Path) -> None:
+        recorder, cores = Recorder(), durable.capabilities.cpu_cores
+        first = task("sleep 60", limits={"cpu_cores": cores})
+        second = task("echo x >out", outputs=(TaskOutput(name="o", path="out"),), limits={"cpu_cores": cores})
+        durable.submit(first, recorder)
+        durable.submit(second, recorder)
+        wait_until(lambda: recorder.states.get(first.id) is TaskState.RUNNING)
+        durable.close()
+        again = self.open_runner(work_root)
+        known = [KnownTask(task_id=spec.id, state=TaskState.QUEUED) for spec in (first, second)]
+        again.reconcile(known, recorder)
+        assert again.cancel(first.id)
+        self._ends_well(again, second, recorder)
+        assert recorder.states[first.id] is TaskState.CANCELED
+
+    def test_cancel_reaches_a_task_that_was_picked_up(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("sleep 60"), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        durable.close()
+        again = self._restart(spec, recorder, work_root)
+        assert again.cancel(spec.id)
+        assert again.wait(spec.id, PATIENCE_S)
+        assert recorder.states[spec.id] is TaskState.CANCELED
+        again.close()
+
+    def test_two_services_do_not_both_watch(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder, other = task("sleep 0.3"), Recorder(), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        second = self.open_runner(work_root)
+        second.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], other)
+        second.reconcile([], other)
+        assert durable.wait(spec.id, PATIENCE_S)
+        assert recorder.states[spec.id] is TaskState.COMPLETE
+        assert other.events == {}
+        second.close()
+
+    def test_unknown_task_is_lost(self, runner: Runner) -> None:
+        recorder = Recorder()
+        recorder.states["task-gone"] = TaskState.RUNNING
+        runner.reconcile([KnownTask(task_id="task-gone", state=TaskState.RUNNING)], recorder)
+        wait_until(lambda: recorder.states["task-gone"].is_final)
+        last = recorder.last("task-gone")
+        assert (last.state, last.reason) == (TaskState.SYSTEM_ERROR, "lost")
+
+    def test_final_event_is_delivered_again(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("echo x >out", outputs=(TaskOutput(name="o", path="out"),)), Recorder()
+
+        def failing(task_id: str, event: TaskEvent) -> None:
+            if event.kind is EventKind.COMPLETE:
+                raise OSError("the ledger is away")
+            recorder(task_id, event)
+
+        durable.submit(spec, failing)
+        assert durable.drain(PATIENCE_S)
+        assert recorder.states[spec.id] is TaskState.RUNNING
+        durable.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
+        self._ends_well(durable, spec, recorder)
