@@ -263,6 +263,6 @@ def encode(term: Term) -> str:
 def decode(body: str) -> Term:
     """Return the term that :func:`encode` wrote."""
     members = json.loads(body)
-    for key in ("synonyms", "parents", "xrefs"):
+    for key in ("synonyms", "parents", "xrefs", "consider"):
         members[key] = tuple(members[key])
     return Term(**members)

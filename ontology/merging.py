@@ -1,7 +1,7 @@
 """Bringing vocabularies together: one term per IRI, its names, and the closure of the hierarchy.
 
-Where several vocabularies speak of one term, its home vocabulary (the one whose name is the CURIE's prefix)
-has the first word, then other loaded ones by name, then the starter vocabulary. Parents, synonyms and
+Where several vocabularies speak of one term, its home vocabulary (the one named for the CURIE's prefix) has the
+first word, then others that give it a label, by name, then the starter vocabulary. Parents, synonyms and
 cross-references are united. The outcome does not depend on the order of loading.
 """
 
@@ -51,8 +51,8 @@ def _curies(iris: Iterable[str], prefixes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _merge_one(curie: str, statements: list[tuple[str, Definition]], known: Mapping[str, object]) -> Merged:
-    home = curie.partition(":")[0].casefold()
-    ordered = sorted(statements, key=lambda pair: pair[0].casefold() != home)
+    prefix = curie.partition(":")[0].casefold()
+    ordered = sorted(statements, key=lambda pair: _precedence(pair[0], pair[1], prefix))
     vocabulary, first = ordered[0]
     definitions = [definition for _, definition in ordered]
     labels: dict[str, str] = {}
@@ -72,9 +72,16 @@ def _merge_one(curie: str, statements: list[tuple[str, Definition]], known: Mapp
         deprecated=first.deprecated,
         replaced_by=next((d.replaced_by for d in definitions if d.replaced_by), None),
         vocabulary=vocabulary,
+        consider=_unique(iri for d in definitions for iri in d.consider),
     )
     alternatives = _unique(alternative for d in definitions for alternative in d.alternatives)
     return Merged(term, tuple(_index_names(term, exact, other, alternatives)))
+
+
+def _precedence(vocabulary: str, definition: Definition, prefix: str) -> tuple[bool, bool, bool]:
+    """Rank what vocabularies say: the home vocabulary, then who names the term at all, then the starter."""
+    home = vocabulary == prefix or vocabulary.startswith(f"{prefix}-")
+    return not home, definition.label is None and not definition.labels, vocabulary == STARTER
 
 
 def _fallback(labels: Mapping[str, str], curie: str) -> str:

@@ -23,6 +23,7 @@ class Term:
         deprecated: Given up by its vocabulary.
         replaced_by: IRI to use instead.
         vocabulary: Name of the vocabulary that has the first word about it.
+        consider: IRIs that may serve instead of a term that was given up.
     """
 
     iri: str
@@ -36,6 +37,7 @@ class Term:
     deprecated: bool = False
     replaced_by: str | None = None
     vocabulary: str = ""
+    consider: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

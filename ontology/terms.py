@@ -192,7 +192,8 @@ class TermIndex:
         ends = list(dict.fromkeys(self._last_replacement(iri) for iri in given_up))
         old, term = self.get(given_up[0]), self.get(_only(text, ends, self))
         if term.iri in given_up:
-            return Resolution(term=term, notice=f"{term.curie} ({term.label}) was given up, and nothing replaces it")
+            instead = f"consider {', '.join(map(contract, term.consider))}" if term.consider else "nothing replaces it"
+            return Resolution(term=term, notice=f"{term.curie} ({term.label}) was given up; {instead}")
         return Resolution(
             term=term, notice=f"{old.curie} ({old.label}) was given up; {term.curie} ({term.label}) replaces it"
         )

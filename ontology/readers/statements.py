@@ -37,6 +37,7 @@ _CLASSES: Final = frozenset({CLASS, RDFS + "Class", OWL + "DeprecatedClass", SKO
 _SYNONYMS: Final = {
     _OIO + "hasExactSynonym": EXACT,
     SKOS + "altLabel": EXACT,
+    _OIO + "shorthand": EXACT,
     OBO + "IAO_0000118": EXACT,
     "http://www.ebi.ac.uk/efo/alternative_term": EXACT,
     _OIO + "hasNarrowSynonym": "narrow",
@@ -59,7 +60,9 @@ _ALTERNATIVES: Final = (_OIO + "hasAlternativeId", SKOS + "notation")
 _REPLACED_BY: Final = (OBO + "IAO_0100001", _DCTERMS + "isReplacedBy")
 _VERSIONS: Final = (OWL + "versionIRI", OWL + "versionInfo", _DCTERMS + "hasVersion", _DC + "date")
 _DEPRECATED: Final = OWL + "deprecated"
-_NOT_PARENTS: Final = frozenset({OWL + "Thing", RDFS + "Resource", SKOS + "Concept", NAMED_INDIVIDUAL})
+_OBSOLETE: Final = frozenset({OWL + "DeprecatedClass", _OIO + "ObsoleteClass"})
+_REFERENCE: Final = re.compile(r"https?://\S+|\b[A-Za-z][A-Za-z0-9]*[:_][A-Za-z0-9_-]*\d\b")
+_NOT_PARENTS: Final = frozenset({*_OBSOLETE, OWL + "Thing", RDFS + "Resource", SKOS + "Concept", NAMED_INDIVIDUAL})
 
 
 class Statement(NamedTuple):
@@ -147,7 +150,8 @@ class _Graph:
         label, labels = _labels(facts)
         iri = canonical_iri(subject)
         parents = [canonical_iri(parent) for parent in self._parents(subject, facts, types)]
-        replaced = [expand(text, prefixes) for text in _texts(facts, _REPLACED_BY)]
+        replaced = _references(_texts(facts, _REPLACED_BY), prefixes)
+        consider = _references(_texts(facts, (_OIO + "consider",)), prefixes)
         return Definition(
             iri=iri,
             label=label,
@@ -159,9 +163,9 @@ class _Graph:
             definition=next(iter(_texts(facts, _DEFINITIONS, english=True)), None),
             xrefs=tuple(dict.fromkeys(_texts(facts, _XREFS))),
             alternatives=tuple(_texts(facts, _ALTERNATIVES)),
-            deprecated=OWL + "DeprecatedClass" in types or _is_true(facts, _DEPRECATED),
-            replaced_by=next((r for r in replaced if r), None),
-            consider=tuple(c for text in _texts(facts, (_OIO + "consider",)) if (c := expand(text, prefixes))),
+            deprecated=bool(_OBSOLETE & (types | set(parents))) or _is_true(facts, _DEPRECATED),
+            replaced_by=replaced[0] if len(replaced) == 1 else None,
+            consider=(*consider, *(replaced if len(replaced) > 1 else ())),
         )
 
     def _parents(self, subject: str, facts: Facts, types: set[str]) -> Iterator[str]:
@@ -211,6 +215,18 @@ def _texts(facts: Facts, predicates: Iterable[str], *, english: bool = False) ->
     if english:
         statements.sort(key=lambda s: s.language not in (None, "en"))
     return [text for s in statements if (text := " ".join(s.object.split()))]
+
+
+def _references(texts: Iterable[str], prefixes: Mapping[str, str]) -> list[str]:
+    """Return the IRIs that texts name: a CURIE, an IRI, or prose with identifiers in it (``Use DUO_0000042``)."""
+    found: dict[str, None] = {}
+    for text in texts:
+        for reference in _REFERENCE.findall(text):
+            curie = reference if is_iri(reference) or ":" in reference else reference.replace("_", ":", 1)
+            iri = expand(curie, prefixes)
+            if iri:
+                found[iri] = None
+    return list(found)
 
 
 def _is_true(facts: Facts, predicate: str) -> bool:
