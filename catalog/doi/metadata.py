@@ -10,6 +10,8 @@ from typing import Any
 from catalog.doi.controlled import SCHEMA
 from catalog.doi.licences import spdx_licence
 from catalog.doi.validate import require_valid
+from ontology.errors import InvalidRequestError
+from ontology.identifiers import normalise_doi
 
 _TYPES: Mapping[str, tuple[str, str]] = {
     "Cohort": ("Collection", "Cohort of participants"),
@@ -182,8 +184,9 @@ def _alternates(subject: Mapping[str, Any]) -> list[dict[str, str]]:
 def _related(subject: Mapping[str, Any], related: Iterable[Related]) -> list[dict[str, str]]:
     """Return related identifiers (property 12): those given, and the DOI under which others published it."""
     listed = list(related)
-    if subject.get("type") in _REGISTERED and subject.get("doi"):
-        listed.append(Related(identifier=str(subject["doi"]), kind="DOI", relation="IsVariantFormOf"))
+    elsewhere = _doi_elsewhere(subject)
+    if elsewhere is not None:
+        listed.append(Related(identifier=elsewhere, kind="DOI", relation="IsVariantFormOf"))
     made: list[dict[str, str]] = []
     for one in listed:
         item = {
@@ -198,6 +201,16 @@ def _related(subject: Mapping[str, Any], related: Iterable[Related]) -> list[dic
         if item not in made:
             made.append(item)
     return made
+
+
+def _doi_elsewhere(subject: Mapping[str, Any]) -> str | None:
+    """Return the DOI that a dataset's description claims; texts such as ``TBD`` stand there too."""
+    if subject.get("type") not in _REGISTERED or not subject.get("doi"):
+        return None
+    try:
+        return normalise_doi(str(subject["doi"]))
+    except InvalidRequestError:
+        return None
 
 
 def _sizes(subject: Mapping[str, Any]) -> list[str]:
@@ -240,8 +253,9 @@ def _formats(subject: Mapping[str, Any]) -> list[str]:
 
 
 def _version(subject: Mapping[str, Any]) -> str | None:
-    value = subject.get("semver") or (subject.get("name") if subject.get("type") == "DatasetVersion" else None)
-    value = value or subject.get("version")
+    """Return the version of the thing itself (property 15), which is not that of its record."""
+    member = {"DatasetVersion": "name", "Cohort": "version"}.get(str(subject.get("type")), "semver")
+    value = subject.get(member)
     return str(value) if value else None
 
 

@@ -160,12 +160,22 @@ def git_annex(
         BackendUnavailableError: It ran past its time limit.
         NotInstalledError: There is no git-annex.
     """
-    program = shutil.which("git-annex", path=_search_path())
-    if program is None:
-        raise NotInstalledError("git-annex is not installed", next_step="Install it: pip install 'sillage[server]'")
+    program = program_path("git-annex")
     environment = annex_environment(path, online=online)
     command = [program, *arguments]
     return execute(command, cwd=path, environment=environment, given=given, time_limit_s=time_limit_s)
+
+
+def program_path(name: str) -> str:
+    """Return where a program lies: beside our Python, or on the search path.
+
+    Raises:
+        NotInstalledError: It is nowhere.
+    """
+    program = shutil.which(name, path=_search_path())
+    if program is None:
+        raise NotInstalledError(f"{name} is not installed", next_step="Install it: pip install 'sillage[server]'")
+    return program
 
 
 def annex_environment(path: Path, *, online: bool = False) -> dict[str, str]:

@@ -6,11 +6,10 @@ process can be given a time limit.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from catalog.versions.folder import ATTRIBUTES
-from catalog.versions.git import annex_environment, execute, open_repository, require_success
+from catalog.versions.git import annex_environment, execute, open_repository, program_path, require_success
 from catalog.versions.history import head
 
 _LIMIT_S = 24 * 3600.0
@@ -33,7 +32,7 @@ def make_dataset_here(path: Path) -> None:
 
 
 def _datalad(path: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "datalad", "-l", "error", "-f", "disabled"]
+    command = [program_path("datalad"), "-l", "error", "-f", "disabled"]
     command += ["-c", "datalad.repo.backend=SHA256E", *arguments]
     output = execute(command, cwd=path, environment=annex_environment(path), time_limit_s=_LIMIT_S)
     require_success(f"datalad {arguments[0]}", output)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from catalog.model import Problem
 from catalog.versions.dataset import BRANCH, dataset_blobs, initialise, refresh_index
 from catalog.versions.folder import Scan, SourceFile, is_description, scan_folder
 from catalog.versions.git import Repository
@@ -23,7 +24,7 @@ from catalog.versions.model import Progress
 from catalog.versions.objects import AnnexObjects, full_disk_reported, synchronise_all
 from catalog.versions.source_index import Remembered, load_index, store_index
 from catalog.versions.working_tree import Change, apply_changes
-from ontology.errors import BackendUnavailableError, InvalidRequestError
+from ontology.errors import BackendUnavailableError, InvalidRequestError, NotFoundError
 
 
 def scan_source(source: Path) -> Scan:
@@ -49,7 +50,7 @@ def fill_new(path: Path, source: Path, scan: Scan, *, datalad_id: str, link: boo
     with full_disk_reported():
         started_ns = time.time_ns()
         repository = initialise(path)
-        blobs = _take_files(repository, source, scan.files, {}, link=link, progress=progress)
+        blobs = _take_files(repository, source, scan, {}, link=link, progress=progress)
         everything = sorted([*dataset_blobs(datalad_id), *blobs], key=lambda blob: blob.path)
         name = commit(
             repository, branch=BRANCH, parent=None, message="Take the dataset into the catalogue", blobs=everything
@@ -75,7 +76,7 @@ def fill_next(repository: Repository, source: Path, scan: Scan, *, progress: Pro
     before = {p: e for p, e in GitTree(repository.path, found[0]).entries.items() if _is_data(p)}
     with full_disk_reported():
         known = load_index(repository.git_dir)
-        blobs = _take_files(repository, source, scan.files, known, link=False, progress=progress)
+        blobs = _take_files(repository, source, scan, known, link=False, progress=progress)
         changes = [
             Change(blob, before[blob.path].oid if blob.path in before else None)
             for blob in blobs
@@ -106,28 +107,34 @@ def _commit_changes(repository: Repository, parent: str, changes: Sequence[Chang
 def _take_files(
     repository: Repository,
     source: Path,
-    files: Sequence[SourceFile],
-    known: dict[str, Remembered],
+    scan: Scan,
+    known: Mapping[str, Remembered],
     *,
     link: bool,
     progress: Progress | None,
 ) -> list[Blob]:
+    """Take the content of every file in; one that cannot be read after all joins the scan's problems."""
     objects = AnnexObjects(repository.annex)
     blobs: list[Blob] = []
-    for number, file in enumerate(files, start=1):
-        remembered = known.get(file.path)
-        if file.target is not None:
-            blobs.append(Blob(file.path, LINK, os.fsencode(file.target)))
-        elif is_description(file.path, file.size):
-            blobs.append(Blob(file.path, "100755" if file.executable else "100644", _read(source / file.path)))
-        elif remembered is not None and remembered.stamp == file.stamp:
-            blobs.append(annexed(file.path, remembered.content))
-        else:
-            key, _ = objects.take(source / file.path, file.path, link=link)
-            blobs.append(annexed(file.path, key))
+    for number, file in enumerate(scan.files, start=1):
+        try:
+            blobs.append(_take_file(objects, source, file, known.get(file.path), link))
+        except NotFoundError as error:
+            scan.problems.append(Problem(file.path, error.detail))
         if progress is not None:
-            progress(number, len(files))
+            progress(number, len(scan.files))
     return blobs
+
+
+def _take_file(objects: AnnexObjects, source: Path, file: SourceFile, known: Remembered | None, link: bool) -> Blob:
+    if file.target is not None:
+        return Blob(file.path, LINK, os.fsencode(file.target))
+    if is_description(file.path, file.size):
+        return Blob(file.path, "100755" if file.executable else "100644", _read(source, file.path))
+    if known is not None and known.stamp == file.stamp:
+        return annexed(file.path, known.content)
+    key, _ = objects.take(source / file.path, file.path, link=link)
+    return annexed(file.path, key)
 
 
 def _remember(repository: Repository, files: Iterable[SourceFile], blobs: Iterable[Blob], started_ns: int) -> None:
@@ -136,11 +143,11 @@ def _remember(repository: Repository, files: Iterable[SourceFile], blobs: Iterab
     store_index(repository.git_dir, kept, started_ns=started_ns)
 
 
-def _read(path: Path) -> bytes:
+def _read(source: Path, path: str) -> bytes:
     try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise BackendUnavailableError(f"{path.name} vanished while the folder was being read") from error
+        return (source / path).read_bytes()
+    except OSError as error:
+        raise NotFoundError(f"{path} cannot be read: {error.strerror}", field="path") from error
 
 
 def _is_data(path: str) -> bool:

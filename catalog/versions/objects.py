@@ -113,11 +113,9 @@ class AnnexObjects:
                 return _digest(target)
             digest = hashlib.sha256()
             written = 0
-            while chunk := os.read(source, _CHUNK):
+            while chunk := _read_chunk(source):
                 digest.update(chunk)
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(file.fileno(), view) :]
+                _write_all(file.fileno(), chunk)
                 written += len(chunk)
         return digest.hexdigest(), written
 
@@ -153,6 +151,20 @@ class AnnexObjects:
 
     def _temporary(self) -> Path:
         return self._incoming / uuid.uuid4().hex
+
+
+def _read_chunk(source: int) -> bytes:
+    """Read on; a source that fails is told apart from a store that does."""
+    try:
+        return os.read(source, _CHUNK)
+    except OSError as error:
+        raise NotFoundError(f"the file cannot be read: {error.strerror}", field="path") from error
+
+
+def _write_all(target: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(target, view) :]
 
 
 def synchronise(path: Path) -> None:

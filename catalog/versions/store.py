@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from ontology.errors import InvalidRequestError, NotFoundError, SillageError
 
 _INCOMING = ".incoming-"
 _STALE_LOCK_S = 600.0
+_KEPT_TREES = 4
 
 
 class DataStore:
@@ -41,6 +44,8 @@ class DataStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._trees: OrderedDict[tuple[Path, str], GitTree] = OrderedDict()
+        self._trees_lock = threading.Lock()
 
     def kind(self, source: Path) -> str:
         """Return what lies at ``source``: ``folder``, ``datalad``, ``annex`` or ``git``."""
@@ -123,7 +128,7 @@ class DataStore:
 
     def locate_many(self, path: Path, commit: str, relpaths: Sequence[str]) -> dict[str, Path]:
         """Return where the contents of several files lie; see :meth:`locate`."""
-        tree = GitTree(path, commit)
+        tree = self._kept_tree(path, commit)
         found: dict[str, Path] = {}
         for relpath in relpaths:
             place = tree.object_path(relpath)
@@ -196,6 +201,18 @@ class DataStore:
     def check(self, path: Path, *, commit: str) -> Iterator[Problem]:
         """Yield what is wrong with a version: damaged git objects, contents that do not match their SHA-256."""
         return check_version(path, commit, complete=self.owns(path))
+
+    def discard(self, path: Path) -> None:
+        """Remove a dataset that this store made and that no record came to name.
+
+        Raises:
+            InvalidRequestError: It is not a dataset of this store.
+            BackendUnavailableError: The disk refused.
+        """
+        if not self.owns(path):
+            raise InvalidRequestError(f"{path} is not a dataset of this store", field="path")
+        with full_disk_reported():
+            remove_tree(path)
 
     def recover(self) -> list[Path]:
         """Remove what interrupted calls have left and finish what they had committed; return what was removed.
@@ -290,6 +307,15 @@ class DataStore:
             in_store=found.in_store,
             problems=tuple(problems) or tuple(found.problems),
         )
+
+    def _kept_tree(self, path: Path, commit: str) -> GitTree:
+        """Return a tree from the few used last: what a commit holds never changes, and reading it takes time."""
+        with self._trees_lock:
+            tree = self._trees.pop((path, commit), None) or GitTree(path, commit)
+            self._trees[path, commit] = tree
+            if len(self._trees) > _KEPT_TREES:
+                self._trees.popitem(last=False)
+            return tree
 
     def _unpacked(self, oid: str, tree: GitTree, relpath: str) -> Path:
         """Return a copy of a git blob in the store, named by its content and write-protected."""
