@@ -261,7 +261,7 @@ class Plan:
     def _predicate(self, curie: str) -> int:
         key = self._snapshot.predicates.get(curie) or self.predicates.get(curie)
         if key is None:
-            key = self.predicates[curie] = len(self._snapshot.predicates) + len(self.predicates) + 1
+            key = self.predicates[curie] = max(self._snapshot.predicates.values()) + len(self.predicates) + 1
         return key
 
     def _name(self, key: int, iri: str, names: frozenset[str]) -> None:

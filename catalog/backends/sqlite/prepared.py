@@ -78,7 +78,7 @@ def prepare(commit: Commit) -> PreparedCommit:
     """
     if not commit.changes:
         raise InvalidRequestError("a commit holds at least one change", field="changes")
-    _required(commit.principal, "principal")
+    _name(commit.principal, "principal")
     return PreparedCommit(
         principal=commit.principal,
         requirements=commit.requirements,
@@ -87,40 +87,53 @@ def prepare(commit: Commit) -> PreparedCommit:
     )
 
 
-def _required(value: object, field: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{field} is a text and not empty", field=field)
+def _name(value: object, field: str) -> str:
+    """Check a text by which something is found again: not empty, valid Unicode, no NUL (at which SQL texts end)."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise InvalidRequestError(f"{field} is a text, not empty and without NUL", field=field)
+    return _unicode(value, field)
+
+
+def _unicode(value: str, field: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(f"{field} is not valid Unicode", field=field) from error
     return value
 
 
 def _prepare(change: Change, commit: Commit) -> PreparedChange:
-    action = _required(change.action or commit.action, "action")
+    action = _name(change.action or commit.action, "action")
     reason = commit.reason if change.reason is None else change.reason
+    if reason is not None:
+        _unicode(reason, "reason")
     if isinstance(change, Put):
         return _prepare_put(change, action, reason)
     if isinstance(change, Note):
         body = None if change.body is None else canonical_json(change.body)
-        subject = _required(change.subject, "subject")
+        subject = _name(change.subject, "subject")
         return PreparedChange(Kind.NOTE, subject, action, reason, change.body, head=body)
     if not isinstance(change, Withdraw | Erase):
         raise InvalidRequestError(f"{type(change).__name__} is no change", field="changes")
     kind = Kind.ERASE if isinstance(change, Erase) else Kind.WITHDRAW
     if change.document.get("files"):
         raise InvalidRequestError("a tombstone lists no files", field="files")
-    return PreparedChange(kind, _required(change.id, "id"), action, reason, change.document)
+    _check_dataset(change.document)
+    return PreparedChange(kind, _name(change.id, "id"), action, reason, change.document)
 
 
 def _prepare_put(change: Put, action: str, reason: str | None) -> PreparedChange:
-    if _required(change.type, "type") == FILE:
+    if _name(change.type, "type") == FILE:
         raise InvalidRequestError("a file is written with the record that lists it", field="type")
     edges = tuple(dict.fromkeys((predicate, target) for predicate, target in change.edges))
     for predicate, target in edges:
-        _required(predicate, "edges")
-        _required(target, "edges")
-    aliases = tuple(dict.fromkeys(change.aliases))
+        _name(predicate, "edges")
+        _name(target, "edges")
+    aliases = tuple(dict.fromkeys(_name(alias, "aliases") for alias in change.aliases))
+    _check_dataset(change.document)
     return PreparedChange(
         Kind.PUT,
-        _required(change.id, "id"),
+        _name(change.id, "id"),
         action,
         reason,
         change.document,
@@ -130,6 +143,11 @@ def _prepare_put(change: Put, action: str, reason: str | None) -> PreparedChange
         files=listed_files(change.document),
         head=body_head(change.document, edges, aliases),
     )
+
+
+def _check_dataset(document: Mapping[str, Any]) -> None:
+    if isinstance(document.get("dataset"), str):
+        _name(document["dataset"], "dataset")
 
 
 def body_head(document: Mapping[str, Any], edges: Sequence[tuple[str, str]], aliases: Sequence[str]) -> bytes:
@@ -157,10 +175,10 @@ def listed_files(document: Mapping[str, Any]) -> tuple[ListedFile, ...]:
 
 
 def _listed_file(file: Any) -> ListedFile:
-    if not isinstance(file, Mapping) or not isinstance(file.get("id"), str) or not file["id"]:
+    if not isinstance(file, Mapping) or "id" not in file:
         raise InvalidRequestError("each member of `files` is an object with an `id`", field="files")
     sha256, path = file.get("sha256"), file.get("path")
     if sha256 is not None and not isinstance(sha256, str):
         raise InvalidRequestError("`sha256` of a file is a text or null", field="files")
     label = path.rpartition("/")[2] if isinstance(path, str) else ""
-    return ListedFile(file["id"], sha256, label)
+    return ListedFile(_name(file["id"], "files"), sha256, label)

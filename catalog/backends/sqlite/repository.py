@@ -18,14 +18,22 @@ from catalog.backends.sqlite import ledger, lineage, naming, reading
 from catalog.backends.sqlite.check import check
 from catalog.backends.sqlite.connection import Pool, connect, translate
 from catalog.backends.sqlite.prepared import PreparedCommit, prepare
+from catalog.backends.sqlite.snapshot import PREDICATES
 from catalog.backends.sqlite.write import Outcome, Writer
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
 from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
-from ontology import namespaces
-from ontology.errors import BackendUnavailableError, ConflictError, IntegrityError, NotFoundError, SillageError
+from ontology.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    SillageError,
+)
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import Entry
-from provenance.ledger.keys import SigningKey
+from provenance.ledger.keys import SigningKey, VerifierKey
 from provenance.ledger.merkle import EMPTY_ROOT
 
 FILE_NAME = "catalog.sqlite"
@@ -117,10 +125,14 @@ class SqliteRepository(Repository):
             raise BackendUnavailableError(
                 f"the catalogue is of format {meta.get('format')}, this release reads {FORMAT}"
             )
-        key = SigningKey.load(directory / KEY_FILE, meta["origin"])
-        if key.verifier().line() != meta["verifier_key"]:
+        try:
+            public = VerifierKey.parse(meta.get("verifier_key", ""))
+        except InvalidRequestError as error:
+            raise IntegrityError("the catalogue has lost its verifier key") from error
+        key = SigningKey.load(directory / KEY_FILE, public.name)
+        if key.verifier() != public or meta.get("origin") != public.name:
             raise IntegrityError("the signing key is not the one of this catalogue")
-        return cls(directory, key=key, name=meta["name"])
+        return cls(directory, key=key, name=meta.get("name", ""))
 
     @property
     def origin(self) -> str:
@@ -152,7 +164,7 @@ class SqliteRepository(Repository):
             outcomes = [error] * len(batch)
         except BaseException:
             for waiting in batch:
-                waiting.outcome = BackendUnavailableError("the write was interrupted before it began")
+                waiting.outcome = OutcomeUnknownError("the thread that was writing was interrupted")
             raise
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.outcome = outcome
@@ -307,16 +319,6 @@ class SqliteRepository(Repository):
 
 
 def _build(path: Path, *, key: SigningKey, name: str) -> None:
-    predicates = sorted(namespaces.LINEAGE) + sorted(
-        {
-            namespaces.ASSOCIATED_WITH,
-            namespaces.ATTRIBUTED_TO,
-            namespaces.ACTED_ON_BEHALF_OF,
-            namespaces.INFLUENCED_BY,
-            namespaces.CONFORMS_TO,
-            namespaces.IDENTIFIES,
-        }
-    )
     head = Checkpoint(origin=key.name, size=0, root=EMPTY_ROOT).sign(key)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -324,7 +326,7 @@ def _build(path: Path, *, key: SigningKey, name: str) -> None:
         connection.execute("PRAGMA synchronous = FULL")
         schema = files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(f"BEGIN;\n{schema}")
-        connection.executemany("INSERT INTO predicate VALUES (?, ?)", enumerate(predicates, 1))
+        connection.executemany("INSERT INTO predicate VALUES (?, ?)", enumerate(PREDICATES, 1))
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
             [("format", FORMAT), ("name", name), ("origin", key.name), ("verifier_key", key.verifier().line())],

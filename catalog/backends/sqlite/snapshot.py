@@ -9,9 +9,21 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from catalog.backends.sqlite.prepared import Kind, PreparedCommit
+from ontology import namespaces
+from ontology.errors import IntegrityError
 from ontology.namespaces import LINEAGE, PART_OF
 
 LIVE, WITHDRAWN, ERASED = 0, 1, 2
+PREDICATES: tuple[str, ...] = (
+    *sorted(LINEAGE),
+    namespaces.ASSOCIATED_WITH,
+    namespaces.ATTRIBUTED_TO,
+    namespaces.ACTED_ON_BEHALF_OF,
+    namespaces.INFLUENCED_BY,
+    namespaces.CONFORMS_TO,
+    namespaces.IDENTIFIES,
+)
+"""Predicates that every store knows from the start, numbered from 1; others are added as they come."""
 
 Arrow = tuple[int, int]
 """Predicate and target of an edge, by their keys."""
@@ -69,7 +81,7 @@ class Snapshot:
     """Nodes, edges and aliases that a batch touches. Keys of new records are given out in the order of the batch.
 
     Attributes:
-        nodes: By IRI; only names that the batch mentions.
+        nodes: By IRI; only names that were asked for.
         edges: Stored edges of the records that the batch changes, by source.
         aliases: Stored aliases of those records.
         holders: Key of the record that holds each alias that the batch mentions.
@@ -82,8 +94,11 @@ class Snapshot:
         self.aliases: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
         self.holders: dict[str, int] = {}
         self._moved: set[int] = set()
+        self._asked: set[str] = set()
         self._first_new = self._next = _one(connection, "SELECT coalesce(max(key), 0) + 1 FROM node")
         self.predicates = dict(connection.execute("SELECT curie, key FROM predicate"))
+        if any(self.predicates.get(curie) != key for key, curie in enumerate(PREDICATES, 1)):
+            raise IntegrityError("the table of predicates is damaged")
         self.lineage = frozenset(key for curie, key in self.predicates.items() if curie in LINEAGE)
         self.part_of = self.predicates[PART_OF]
         self._read_nodes(set(_names(batch)))
@@ -91,7 +106,9 @@ class Snapshot:
         self._read_changed(batch)
 
     def node(self, iri: str) -> Node:
-        """Return the node of a name that the batch mentions; a new one if the store has none."""
+        """Return the node of a name; a new one if the store has none."""
+        if iri not in self._asked:
+            self._read_nodes({iri})
         node = self.nodes.get(iri)
         if node is None:
             node = self.nodes[iri] = Node(self._key(), iri, stored=False)
@@ -114,6 +131,7 @@ class Snapshot:
         return self._next - 1
 
     def _read_nodes(self, names: set[str]) -> None:
+        self._asked |= names
         for iri, key, owner, *row in self._connection.execute(_NODES, (json.dumps(list(names)),)):
             node = self.nodes[iri] = Node(key, iri, stored=True)
             node.owner = owner
