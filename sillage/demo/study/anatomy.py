@@ -89,7 +89,7 @@ def load_template() -> Template:
     brain = (t1 > 0.05).astype(np.float32)
     coarse = _halve(np.pad(brain, 24)) > 0.5
     solid = ndimage.binary_closing(coarse, ndimage.generate_binary_structure(3, 2), iterations=8)
-    depth = ndimage.distance_transform_edt(~solid, sampling=4.0).astype(np.float32)
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(~solid, sampling=4.0).astype(np.float32), 1.5)
     fluid = brain * np.clip(1 - grey - white, 0, 1)
     ventricle = ndimage.distance_transform_edt(~_lateral_ventricles(fluid, origin), sampling=2.0)
     return Template(

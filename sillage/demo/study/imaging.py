@@ -30,8 +30,8 @@ def t1w_signal(head: Anatomy, scanner: Scanner) -> Volume:
 def flair_signal(head: Anatomy) -> Volume:
     """Return the FLAIR signal: fluid is nulled, grey matter just above white, lesions bright."""
     fluid = np.clip(head.brain - head.grey - head.white, 0, 1)
-    tissue = np.float32(0.60) * head.white + np.float32(0.78) * head.grey + np.float32(0.10) * fluid
-    tissue += (np.float32(1.10) - tissue) * head.lesion
+    tissue = np.float32(0.56) * head.white + np.float32(0.80) * head.grey + np.float32(0.10) * fluid
+    tissue += (np.float32(1.12) - tissue) * head.lesion
     return _with_shell(tissue, head, _FLAIR_SHELL)
 
 

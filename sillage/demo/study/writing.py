@@ -151,7 +151,7 @@ def _write_person(folder: Path, site: Site, person: Person, *, seed: int, voxel_
 
     dice = np.random.default_rng([seed, site.roster.first_label, person.number])
     scanner = site.scanners[person.scanner]
-    atrophy = 0.003 * max(person.age - 25, 0) + (0.04 if person.ill else 0.0)
+    atrophy = 0.001 * max(person.age - 25, 0) + (0.02 if person.ill else 0.0)
     head = grow_head(dice, draw_lesions(dice, person.lesions), voxel_mm=voxel_mm, atrophy=atrophy)
     anat = folder / f"sub-{person.label}" / "anat"
     anat.mkdir(parents=True)
