@@ -45,7 +45,7 @@ def visitor(request: Request) -> Principal:
     return open_catalogue_of(request).identity.authenticate(secret_of(request))
 
 
-def caller(request: Request) -> Principal:
+def caller(request: Request, _: Annotated[object, Depends(_scheme)]) -> Principal:
     """Return the authenticated principal.
 
     Raises:
@@ -58,7 +58,7 @@ def caller(request: Request) -> Principal:
 
 
 Open = Annotated[Catalogue, Depends(open_catalogue_of)]
-Caller = Annotated[Principal, Depends(caller), Depends(_scheme)]
+Caller = Annotated[Principal, Depends(caller)]
 Visitor = Annotated[Principal, Depends(visitor)]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items.")]

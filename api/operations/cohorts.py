@@ -69,26 +69,14 @@ def find(
         catalogue.iri,
         {"query": parsed.text, "count": answer.count, "shown": [hit.id for hit in answer.items]},
     )
-    return {
-        "count": answer.count,
-        "total": answer.count,
-        "items": [
-            {
-                "id": hit.id,
-                "label": hit.label,
-                "dataset": hit.dataset,
-                "explanation": [reason.to_json() for reason in hit.explanation],
-            }
-            for hit in answer.items
-        ],
-        "facets": {
-            name: [{"value": v.value, "label": v.label, "count": v.count} for v in values]
-            for name, values in answer.facets.items()
-        },
-        "next": answer.next,
-        "query": parsed.text,
-        "notices": list(answer.notices),
-    }
+    return {**answer.to_json(), "total": answer.count, "query": parsed.text}
+
+
+def properties(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
+    """Return the properties that have values among what the caller may read."""
+    catalogue.refresh_search()
+    found = catalogue.search.properties(datasets=principal.datasets(Permission.READ))
+    return {"items": [item.to_json() for item in found], "total": len(found), "next": None}
 
 
 def freeze(catalogue: Catalogue, principal: Principal, query: Any, *, label: str | None = None) -> dict[str, Any]:

@@ -198,7 +198,9 @@ def _commit_versions(
     public: bool,
 ) -> Plan:
     """Commit each release, then the present state, of newly registered data."""
-    states = [(release.name, release.commit) for release in catalogue.store.releases(versioned.path)]
+    states: list[tuple[str | None, str]] = [
+        (release.name, release.commit) for release in catalogue.store.releases(versioned.path)
+    ]
     if not states or states[-1][1] != versioned.commit:
         states.append((None, versioned.commit))
     made: Plan | None = None

@@ -28,7 +28,7 @@ def reserve(catalogue: Catalogue, principal: Principal, reference: str) -> dict[
     """
     record = records.find(catalogue, principal, reference, types=CITABLE, permission=Permission.PUBLISH)
     principal.require(Permission.PUBLISH)
-    existing = _of(catalogue, record)
+    existing = of(catalogue, record.id)
     if existing is not None:
         return record_body(existing, principal)
     doi = catalogue.registrar.new_doi()
@@ -100,7 +100,7 @@ def landing_url(catalogue: Catalogue, doi: str) -> str | None:
 
 def _both(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[Record, Record]:
     record = records.find(catalogue, principal, reference)
-    identifier = record if record.type == "Identifier" else _of(catalogue, record)
+    identifier = record if record.type == "Identifier" else of(catalogue, record.id)
     if identifier is None:
         raise ConflictError(
             f"{record.id} has no DOI", field="id", next_step=f"Reserve one: sillage doi reserve {record.id}"
@@ -112,8 +112,9 @@ def _both(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[R
     return identifier, subject
 
 
-def _of(catalogue: Catalogue, record: Record) -> Record | None:
-    edges = catalogue.repository.edges_to([record.id], [IDENTIFIES])
+def of(catalogue: Catalogue, subject: str) -> Record | None:
+    """Return the identifier of a record, or None."""
+    edges = catalogue.repository.edges_to([subject], [IDENTIFIES])
     return catalogue.repository.get(edges[0].source) if edges else None
 
 
@@ -179,7 +180,7 @@ def _related(catalogue: Catalogue, record: Record) -> list[Related]:
     found = []
     for relation, iri in relations:
         known = catalogue.repository.get_many([iri]).get(iri)
-        doi = _of(catalogue, known) if known else None
+        doi = of(catalogue, iri) if known else None
         if doi is not None:
             found.append(Related(identifier=doi.document["doi"], kind="DOI", relation=relation))
         else:

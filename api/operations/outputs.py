@@ -10,7 +10,9 @@ from typing import Any
 from api.catalogue import Catalogue
 from api.operations.planning import sources_of
 from catalog.model import Commit, Put, Record
-from catalog.readers.bids.names import parse_name
+from catalog.readers.bids.names import NameReader
+from catalog.readers.bids.schema import load_schema
+from catalog.tree import TreeFile
 from executors.model import StagedOutput
 from ontology.errors import ConflictError
 from ontology.identifiers import new_iri
@@ -134,13 +136,13 @@ def _grouped(outputs: Sequence[StagedOutput]) -> list[list[StagedOutput]]:
 
 
 def _described(path: str) -> dict[str, Any]:
-    name = parse_name(path)
+    name = NameReader(load_schema()).read(TreeFile(path, None))
     return {
         "label": _stem(PurePosixPath(path).name),
-        "suffix": name.suffix,
-        "datatype": name.datatype,
+        "suffix": name.suffix or None,
+        "datatype": name.folder.datatype or None,
         "bids_entities": dict(name.entities),
-        "session": f"ses-{name.entities['session']}" if "session" in name.entities else None,
+        "session": name.folder.session or None,
         "properties": {},
         "metadata": {},
     }

@@ -9,9 +9,11 @@ from api.catalogue import Catalogue
 from api.wire import page_body, record_body, summary_body
 from catalog.model import Commit, Durability, Note, Record
 from ontology.errors import NotFoundError, NotPermittedError
+from ontology.namespaces import DERIVED_FROM
 
 PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
 PRIVATE = frozenset({"Token", "Grant"})
+GOVERNED = PARTICIPANT_LEVEL | {"Dataset", "DatasetVersion"}
 
 
 def find(
@@ -56,6 +58,24 @@ def show(
     return record_body(record, principal)
 
 
+def about(catalogue: Catalogue, principal: Principal, participant: str) -> list[dict[str, Any]]:
+    """Return what was acquired from a participant and what was derived from it, as listings show it."""
+    found = [
+        *catalogue.repository.iterate("Acquisition", part_of=participant),
+        *_derived(catalogue, participant),
+    ]
+    return [summary_body(record) for record in found if principal.may(Permission.READ, record)]
+
+
+def _derived(catalogue: Catalogue, participant: str) -> list[Record]:
+    """Return the images that tasks made of a participant: the direct effects of its acquisitions."""
+    acquisitions = [edge.source for edge in catalogue.repository.edges_to([participant], [DERIVED_FROM])]
+    effects = catalogue.repository.edges_to(acquisitions, [DERIVED_FROM]) if acquisitions else []
+    known = catalogue.repository.get_many({edge.source for edge in effects})
+    mine = [record for record in known.values() if record.document.get("participant") == participant]
+    return sorted(mine, key=lambda record: (record.created, record.id))
+
+
 def note_access(
     catalogue: Catalogue, principal: Principal, action: str, subject: str, body: dict[str, Any] | None = None
 ) -> None:
@@ -90,17 +110,7 @@ def listing(
     if type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
         raise NotPermittedError(f"listing {type} records needs access.manage")
     datasets = principal.datasets(Permission.READ)
-    if type in (
-        "Cohort",
-        "Task",
-        "Pipeline",
-        "PipelineVersion",
-        "Agent",
-        "Token",
-        "Grant",
-        "Vocabulary",
-        "Identifier",
-    ):
+    if type not in GOVERNED:
         datasets = None
     page = catalogue.repository.list_records(type, datasets=datasets, part_of=part_of, cursor=cursor, limit=limit)
     items = [record for record in page.items if principal.may(Permission.READ, record)]

@@ -10,6 +10,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from catalog.model import Commit, Put
+from catalog.search.query import Or, Query, Under
 from ontology.identifiers import new_iri
 from ontology.terms import Term
 
@@ -51,10 +52,24 @@ def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     body["parents"] = [brief(parent) for parent in catalogue.terms.parents(term.iri)]
     body["children"] = [brief(child) for child in catalogue.terms.children(term.iri)]
     body["descendants"] = len(catalogue.terms.descendants(term.iri)) - 1
-    catalogue.refresh_search()
-    below = catalogue.terms.descendants(term.iri)
-    body["uses"] = catalogue.search.term_uses(below, datasets=principal.datasets(Permission.READ))
+    body["uses"] = _uses(catalogue, principal, term)
     return body
+
+
+def _uses(catalogue: Catalogue, principal: Principal, term: Term) -> int:
+    """Return how many participants have the term, or a narrower one, as a value of any property."""
+    catalogue.refresh_search()
+    datasets = principal.datasets(Permission.READ)
+    properties = [
+        item.name
+        for item in catalogue.search.properties(datasets=datasets)
+        if item.level == "participant" and "term" in item.kinds
+    ]
+    if not properties:
+        return 0
+    conditions = tuple(Under(name, term.iri) for name in properties)
+    query = Query(Or(conditions)) if len(conditions) > 1 else Query(conditions[0])
+    return catalogue.search.find(query, datasets=datasets, limit=1).count
 
 
 def load(catalogue: Catalogue, principal: Principal, source: Path, *, name: str) -> dict[str, Any]:

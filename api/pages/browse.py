@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse
 
 from api.access import Permission
 from api.dependencies import Caller, Open
-from api.operations import datasets, identifiers, pipelines, records, terms
-from api.pages.rendering import can_read_data, page, pictures_of, titles_of
+from api.operations import datasets, pipelines, records, terms
+from api.pages.rendering import can_read_data, identifier_of, page, pictures_of, titles_of
 from api.wire import record_body
 
 router = APIRouter()
@@ -73,7 +73,7 @@ def show_dataset(
         results=results,
         versions=datasets.versions(catalogue, principal, record.id)["items"],
         report=datasets.report(catalogue, principal, record.id) if raw else None,
-        identifier=identifiers.of(catalogue, record.id),
+        identifier=identifier_of(catalogue, record.id),
         titles=titles_of(catalogue, record.document.get("source_datasets") or []),
     )
 

@@ -11,7 +11,7 @@ from api.dependencies import Open, Visitor
 from api.media import choose
 from api.operations import identifiers
 from api.pages.rendering import page
-from catalog.doi.xml import to_xml
+from catalog.doi.xml import datacite_xml
 from ontology.errors import NotAcceptableError
 
 router = APIRouter()
@@ -44,7 +44,7 @@ def landing(
     if media == DATACITE_JSON:
         return Response(json.dumps(metadata), media_type=media, headers=headers)
     if media == DATACITE_XML:
-        return Response(to_xml(metadata), media_type=media, headers=headers)
+        return Response(datacite_xml(metadata), media_type=media, headers=headers)
     document = schema_org(metadata, url=str(request.url.replace(query="")))
     if media == JSONLD:
         return Response(json.dumps(document), media_type=media, headers=headers)

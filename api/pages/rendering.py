@@ -15,6 +15,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import open_catalogue_of
 from api.identity import ANONYMOUS
+from api.operations import identifiers
 from catalog.model import Record
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
@@ -65,6 +66,12 @@ def pictures_of(files: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
         elif name.endswith(NIFTI) and file.get("size"):
             found.append({"src": f"/files/{file['id']}/preview.png", "alt": f"{name}, three middle slices"})
     return found
+
+
+def identifier_of(catalogue: Catalogue, subject: str) -> dict[str, Any] | None:
+    """Return what a page says of a record's DOI; None when it has none."""
+    found = identifiers.of(catalogue, subject)
+    return dict(found.document) if found else None
 
 
 def can_read_data(principal: Principal, record: Record) -> bool:

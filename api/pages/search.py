@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse
 
 from api.access import Permission
 from api.dependencies import Caller, Open
-from api.operations import cohorts, identifiers, records
-from api.pages.rendering import page, titles_of
+from api.operations import cohorts, records
+from api.pages.rendering import identifier_of, page, titles_of
 from api.problems import body_of
 from ontology.errors import InvalidRequestError, NotFoundError
 from ontology.namespaces import INFLUENCED_BY
@@ -103,6 +103,6 @@ def show_cohort(request: Request, id: str, catalogue: Open, principal: Caller) -
         changes=changes,
         labels={iri: record.document.get("label") for iri, record in members.items()},
         titles=titles_of(catalogue, cohort["datasets"]),
-        identifier=identifiers.of(catalogue, cohort["id"]),
+        identifier=identifier_of(catalogue, cohort["id"]),
         tasks=[{"id": iri, **task.document} for iri, task in tasks.items()],
     )

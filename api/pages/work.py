@@ -14,7 +14,6 @@ from executors.states import TaskState
 from provenance.lineage import layout, to_svg
 
 router = APIRouter()
-DRAWN = 400
 LOG_TAIL = 20_000
 
 
@@ -65,10 +64,9 @@ def draw(request: Request, id: str, catalogue: Open, principal: Caller, directio
     """Draw the lineage of a record or file."""
     subject = records.find(catalogue, principal, id)
     found = lineage.readable(catalogue, principal, subject.id, direction=direction, limit=10_000)
-    nodes = [(node.id, node.type, node.label) for node in found.nodes]
     edges = [(edge.source, edge.predicate, edge.target) for edge in found.edges]
-    laid_out = layout(nodes, edges, max_nodes=DRAWN)
-    svg = to_svg(laid_out, link=lambda iri: f"/id/{iri}", title="Lineage")
+    laid_out = layout(found.nodes, edges, focus=[subject.id])
+    svg = to_svg(laid_out, link=lambda node: f"/id/{node.id}", title="Lineage")
     return page(
         request,
         "lineage.html",
@@ -78,7 +76,7 @@ def draw(request: Request, id: str, catalogue: Open, principal: Caller, directio
         nodes=sorted(found.nodes, key=lambda node: (node.depth, node.type, node.label)),
         edge_count=len(found.edges),
         truncated=found.truncated,
-        collapsed=len(laid_out.nodes) < len(nodes),
+        collapsed=len(laid_out.nodes) < len(found.nodes),
         svg=svg,
     )
 

@@ -188,7 +188,7 @@ class GitTree(Tree):
         for line in output.stdout.split(b"\0")[:-1]:
             head, _, name = line.partition(b"\t")
             mode, _, oid, size = head.split()
-            length = int(size) if size != b"-" else 0
+            length = int(size) if size.isdigit() else 0
             entries[name.decode("utf-8", "surrogateescape")] = GitEntry(mode.decode(), oid.decode(), length)
         self._find_pointers(entries)
         return entries
@@ -214,7 +214,11 @@ class GitTree(Tree):
                 entries[path] = GitEntry(entry.mode, entry.oid, entry.size, None, "/")
 
     def contents(self, entries: Iterable[GitEntry]) -> dict[str, bytes]:
-        """Return git objects by name; those that git does not have are left out."""
+        """Return git objects by name; those that git does not have are left out.
+
+        Raises:
+            IntegrityError: One of them is damaged.
+        """
         found: dict[str, bytes] = {}
         wanted: dict[str, int] = {}
         for entry in entries:
@@ -225,7 +229,10 @@ class GitTree(Tree):
                 found[entry.oid] = kept
         for batch in _batches(wanted):
             given = "".join(f"{oid}\n" for oid in batch).encode()
-            found.update(parse_batch(self.repository.git("cat-file", "--batch", "--buffer", given=given)))
+            output = self.repository.try_git("cat-file", "--batch", "--buffer", given=given)
+            if output.status:
+                raise IntegrityError(f"the git repository is damaged: {output.complaint}")
+            found.update(parse_batch(output.stdout))
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -52,7 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; return its exit code. Never a traceback."""
+    """Run one command; return its exit code. Never a traceback, unless SILLAGE_DEBUG asks for one."""
+    if not os.environ.get("SILLAGE_DEBUG"):
+        logging.getLogger().addHandler(logging.NullHandler())
     try:
         result = app(args=hoist(arguments), standalone_mode=False)
         return int(result) if isinstance(result, int) else Exit.DONE

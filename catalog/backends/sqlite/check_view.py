@@ -128,7 +128,8 @@ def _check_records(connection: sqlite3.Connection, listed: _Count) -> Iterator[P
             yield Problem(where, "its edges are not those of the body")
         if found_aliases != set(content["aliases"]):
             yield Problem(where, "its aliases are not those of the body")
-        listed.files += len(content.get("files") or document.get("files") or ())
+        files = content.get("files") or document.get("files")
+        listed.files += len(files) if isinstance(files, list) else 0
     if aliases.rest():
         yield Problem("aliases", "some belong to no record")
 

@@ -1,0 +1,255 @@
+"""Pipelines: register immutable versions, with the files that they run and the environment that they run in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
+from api.operations import records
+from api.wire import record_body
+from catalog.model import Commit, MustBeAt, Put, Record
+from executors.model import Environment
+from executors.pipelines.bundled import bundled_descriptor
+from executors.pipelines.descriptor import PipelineDescriptor
+from executors.pipelines.environment import check_lock, image_environment, python_environment
+from executors.pipelines.extension import PinnedEnvironment
+from ontology.canonical import canonical_json
+from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, ValidationFailedError
+from ontology.identifiers import new_iri
+from ontology.namespaces import SPECIALIZATION_OF
+
+PIPELINE = frozenset({"Pipeline"})
+ANY = frozenset({"Pipeline", "PipelineVersion"})
+MAX_FILES_BYTES = 50_000_000
+SKIPPED = ("__pycache__", ".git")
+
+
+def register_bundled(catalogue: Catalogue, principal: Principal, name: str) -> dict[str, Any]:
+    """Register one of the pipelines that ship."""
+    path = bundled_descriptor(name)
+    descriptor = json.loads(path.read_text(encoding="utf-8"))
+    return register(catalogue, principal, descriptor, read_folder(path.parent))
+
+
+def register(
+    catalogue: Catalogue, principal: Principal, descriptor: Mapping[str, Any], files: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Register a version of a pipeline; the same again is the same version.
+
+    Raises:
+        NotPermittedError: The caller may not register pipelines.
+        ValidationFailedError: The descriptor breaks a rule, or its environment is not what it is locked to.
+        ConflictError: This version is registered with another content; versions never change.
+    """
+    principal.require(Permission.REGISTER_PIPELINE)
+    parsed = PipelineDescriptor.parse(descriptor)
+    environment = environment_for(parsed.environment)
+    if parsed.files is not None and not files:
+        raise ValidationFailedError(
+            f"{parsed.name} names the folder {parsed.files!r}, and no files came with it", field="files"
+        )
+    digest = files_digest(files) if files else None
+    alias = f"pipeline:{parsed.name}@{parsed.version}"
+    existing = catalogue.repository.find_alias(alias)
+    if existing is not None:
+        return _same_or_refuse(catalogue, principal, existing, parsed, digest)
+    if digest is not None:
+        _keep(catalogue.directory / "pipelines" / digest, files)
+    version = _version_document(parsed, environment, digest)
+    catalogue.repository.commit(_registration(catalogue, principal, parsed, version, alias))
+    return record_body(_by_alias(catalogue, alias), principal)
+
+
+def _version_document(
+    parsed: PipelineDescriptor, environment: Environment, files: str | None
+) -> dict[str, Any]:
+    return {
+        "label": f"{parsed.name} {parsed.version}",
+        "name": parsed.name,
+        "description": parsed.description,
+        "semver": parsed.semver or parsed.version,
+        "tool_version": parsed.version,
+        "descriptor": dict(parsed.document),
+        "descriptor_digest": parsed.digest,
+        "files_digest": files,
+        "environment": {
+            **parsed.environment.to_json(),
+            "digest": environment.digest or parsed.environment.digest,
+            "python": environment.python,
+        },
+        "level": parsed.level,
+        "deprecated": False,
+    }
+
+
+def _registration(
+    catalogue: Catalogue,
+    principal: Principal,
+    parsed: PipelineDescriptor,
+    version: dict[str, Any],
+    alias: str,
+) -> Commit:
+    name = f"pipeline:{parsed.name}"
+    known = catalogue.repository.find_alias(name)
+    pipeline = known or new_iri()
+    document = {"label": parsed.name, "name": parsed.name, "description": parsed.description}
+    version_iri = new_iri()
+    changes = [
+        Put(id=pipeline, type="Pipeline", document={**document, "current": version_iri}, aliases=[name]),
+        Put(
+            id=version_iri,
+            type="PipelineVersion",
+            document={**version, "pipeline": pipeline, "creator": principal.agent},
+            edges=[(SPECIALIZATION_OF, pipeline)],
+            aliases=[alias],
+        ),
+    ]
+    required = [MustBeAt(known, catalogue.repository.get(known).version)] if known else []
+    return Commit(principal=principal.agent, action="pipeline.register", changes=changes, requirements=required)
+
+
+def _same_or_refuse(
+    catalogue: Catalogue, principal: Principal, iri: str, parsed: PipelineDescriptor, files: str | None
+) -> dict[str, Any]:
+    record = catalogue.repository.get(iri)
+    if record.document["descriptor_digest"] == parsed.digest and record.document["files_digest"] == files:
+        return record_body(record, principal)
+    raise ConflictError(
+        f"{parsed.name} {parsed.version} is registered with another content, and versions never change",
+        field="tool-version",
+        next_step="Raise tool-version in the descriptor.",
+    )
+
+
+def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
+    """Return a pipeline with its versions, or one version."""
+    record = find(catalogue, principal, reference)
+    body = record_body(record, principal)
+    if record.type == "Pipeline":
+        body["versions"] = [
+            {"id": v.id, "semver": v.document["semver"], "created": v.created}
+            for v in catalogue.repository.iterate("PipelineVersion", part_of=record.id)
+        ]
+    return body
+
+
+def show_version(catalogue: Catalogue, principal: Principal, reference: str, version: str) -> dict[str, Any]:
+    """Return one version of a pipeline.
+
+    Raises:
+        NotFoundError: The pipeline has no such version.
+    """
+    record = find(catalogue, principal, reference)
+    return record_body(version_of(catalogue, principal, f"{record.document['name']}@{version}"), principal)
+
+
+def find(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
+    """Return the pipeline, or the version of one, that a name, ``name@version`` or id means."""
+    named = catalogue.repository.find_alias(f"pipeline:{reference}")
+    return records.find(catalogue, principal, named or reference, types=ANY)
+
+
+def version_of(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
+    """Return a pipeline version; a pipeline stands for its newest.
+
+    Raises:
+        NotFoundError: There is no such pipeline or version.
+    """
+    try:
+        record = find(catalogue, principal, reference)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"no pipeline answers to {reference!r}",
+            field="pipeline",
+            next_step="`sillage pipeline list` shows what is registered; "
+            "`sillage pipeline register NAME` registers a bundled one.",
+        ) from error
+    return record if record.type == "PipelineVersion" else catalogue.repository.get(record.document["current"])
+
+
+def environment_for(pinned: PinnedEnvironment) -> Environment:
+    """Return the environment on this machine that a descriptor's pins mean.
+
+    Raises:
+        ValidationFailedError: This machine's environment is not what the descriptor is locked to, or the image is
+            not pinned by its digest.
+    """
+    if pinned.kind == "python":
+        environment = python_environment()
+        check_lock(pinned.lock, environment)
+        return environment
+    if pinned.kind == "container":
+        if not pinned.image or not pinned.digest:
+            raise ValidationFailedError(
+                f"the image {pinned.image!r} is not pinned by a digest",
+                field="/custom/sillage/environment/image",
+                next_step="Name it as NAME@sha256:DIGEST in custom.sillage.environment.image.",
+            )
+        return image_environment(f"{pinned.image.split('@')[0]}@{pinned.digest}")
+    return Environment(kind=pinned.kind)
+
+
+def decode_files(encoded: Mapping[str, str]) -> dict[str, bytes]:
+    """Return files from base64.
+
+    Raises:
+        InvalidRequestError: One is not base64.
+    """
+    try:
+        return {path: base64.b64decode(text, validate=True) for path, text in encoded.items()}
+    except binascii.Error as error:
+        raise InvalidRequestError(f"a file is not base64: {error}", field="files") from error
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the files of a pipeline's folder by relative path, caches left out."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.is_symlink() and not any(part in SKIPPED for part in file.parts)
+    }
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """Return the digest of a set of files: SHA-256 of the canonical JSON of path to SHA-256."""
+    return hashlib.sha256(
+        canonical_json({path: hashlib.sha256(data).hexdigest() for path, data in files.items()})
+    ).hexdigest()
+
+
+def _keep(target: Path, files: Mapping[str, bytes]) -> None:
+    """Store a pipeline's files by their digest, whole or not at all."""
+    if sum(map(len, files.values())) > MAX_FILES_BYTES:
+        raise InvalidRequestError("a pipeline's files may have 50 MB together", field="files")
+    for path in files:
+        parts = PurePosixPath(path).parts
+        if path.startswith("/") or ".." in parts or not parts or "\0" in path:
+            raise InvalidRequestError(f"{path!r} is not a relative path", field="files")
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".incoming-"))
+    try:
+        for path, data in files.items():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            (partial / path).write_bytes(data)
+        partial.chmod(0o755)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _by_alias(catalogue: Catalogue, alias: str) -> Record:
+    iri = catalogue.repository.find_alias(alias)
+    if iri is None:
+        raise NotFoundError(f"{alias} is gone", field="pipeline")
+    return catalogue.repository.get(iri)
