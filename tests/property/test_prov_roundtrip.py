@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ontology.errors import InvalidRequestError
 from provenance import vocabulary as v
 from provenance.formats import FORMATS, read, write
 from provenance.model import Identifier, Literal, ProvDocument
@@ -33,12 +35,12 @@ IRIS = st.builds(
     LOCALS,
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-XSD_TYPES = (
-    "string boolean decimal integer double float date time dateTime gYear gYearMonth gMonthDay duration "
-    "yearMonthDuration dayTimeDuration byte short int long unsignedByte unsignedShort unsignedInt unsignedLong "
-    "positiveInteger nonNegativeInteger negativeInteger nonPositiveInteger hexBinary base64Binary anyURI "
-    "language normalizedString token NMTOKEN Name NCName dateTimeStamp"
-).split()
+XSD_TYPES = """
+    string boolean decimal integer double float date time dateTime gYear gYearMonth gMonthDay duration
+    yearMonthDuration dayTimeDuration byte short int long unsignedByte unsignedShort unsignedInt unsignedLong
+    positiveInteger nonNegativeInteger negativeInteger nonPositiveInteger hexBinary base64Binary anyURI
+    language normalizedString token NMTOKEN Name NCName dateTimeStamp
+""".split()
 TYPES = st.one_of(st.sampled_from(XSD_TYPES).map(lambda name: XSD + name), IRIS.map(str))
 LITERALS = st.one_of(
     TEXTS.map(Literal),
@@ -116,9 +118,5 @@ def test_a_document_comes_back_equal(name: str, data: st.DataObject) -> None:
 @given(data=st.binary(max_size=60) | st.text(max_size=60).map(str.encode), name=st.sampled_from(sorted(FORMATS)))
 @settings(max_examples=300, deadline=None)
 def test_rubbish_is_refused_by_name(data: bytes, name: str) -> None:
-    from ontology.errors import InvalidRequestError
-
-    try:
-        read(data, name)
-    except InvalidRequestError as error:
-        assert error.detail
+    with contextlib.suppress(InvalidRequestError):
+        assert isinstance(read(data, name), ProvDocument)
