@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from ontology.namespaces import PREFIXES
@@ -128,7 +129,12 @@ def reference_key(text: str) -> str:
     prefix, colon, local = folded.partition(":")
     if not colon:
         return folded
+    return f"{_one_prefix(prefix)}:{local.strip()}"
+
+
+@lru_cache(maxsize=4096)
+def _one_prefix(prefix: str) -> str:
     for pattern, name in _PREFIX_ALIASES:
         if pattern.fullmatch(prefix):
-            return f"{name}:{local.strip()}"
-    return f"{prefix}:{local.strip()}"
+            return name
+    return prefix
