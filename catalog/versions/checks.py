@@ -26,8 +26,8 @@ def check_version(path: Path, commit: str, *, complete: bool) -> Iterator[Proble
     """
     try:
         tree = GitTree(path, commit)
-        entries = tree.entries
         yield from _check_git(tree)
+        entries = tree.entries
     except SillageError as error:
         yield Problem(str(path), error.detail)
         return

@@ -49,7 +49,7 @@ def refer_to(repository: Repository, *, in_store: bool) -> Versioned:
         commit=found[0],
         tree_hash=found[1],
         in_store=in_store,
-        problems=[] if in_store else _not_in_version(repository, found[0]),
+        problems=() if in_store else tuple(_not_in_version(repository, found[0])),
     )
 
 

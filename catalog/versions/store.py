@@ -288,7 +288,7 @@ class DataStore:
         with contextlib.suppress(SillageError):
             repository = self._open(folder)
             with locked(repository):
-                _remove_stale_locks(repository)
+                _remove_leftovers(repository)
                 heal(repository)
 
     def _open(self, path: Path) -> Repository:
@@ -334,8 +334,10 @@ class DataStore:
         return place
 
 
-def _remove_stale_locks(repository: Repository) -> None:
-    """Remove git's lock files that a power cut has left; no git command of ours runs as long as this."""
+def _remove_leftovers(repository: Repository) -> None:
+    """Remove half-written files, and lock files of git that a power cut has left: no git command runs as long."""
+    for half in (repository.git_dir / "sillage" / "incoming").glob("*"):
+        half.unlink()
     for lock in [*repository.git_dir.glob("*.lock"), *repository.git_dir.glob("refs/heads/**/*.lock")]:
         if time.time() - lock.stat().st_mtime > _STALE_LOCK_S:
             lock.unlink(missing_ok=True)

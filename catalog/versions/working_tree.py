@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def apply_changes(repository: Repository, changes: Sequence[Change], gone: Mappi
     before = {change.blob.path: change.before for change in changes} | dict(gone)
     _write_durably(note, json.dumps(before).encode())
     yield
-    _follow(repository.path, [change.blob for change in changes], before)
+    _follow(repository, [change.blob for change in changes], before)
     lines = [_index_line("0", "0" * 40, path) for path in gone]
     lines += [_index_line(change.blob.mode, change.blob.oid, change.blob.path) for change in changes]
     _update_index(repository, lines)
@@ -68,15 +69,18 @@ def heal(repository: Repository) -> None:
         present = {path: tree.entries[path] for path in before if path in tree.entries}
         contents = tree.contents(present.values())
         blobs = [Blob(path, entry.mode, contents[entry.oid]) for path, entry in present.items()]
-        _follow(repository.path, blobs, before)
+        _follow(repository, blobs, before)
         lines = [_index_line("0", "0" * 40, path) for path in before if path not in present]
         lines += [_index_line(blob.mode, blob.oid, blob.path) for blob in blobs]
         _update_index(repository, lines)
     note.unlink()
 
 
-def _follow(root: Path, blobs: Sequence[Blob], before: Mapping[str, str | None]) -> None:
+def _follow(repository: Repository, blobs: Sequence[Blob], before: Mapping[str, str | None]) -> None:
     """Write ``blobs`` and remove other paths of ``before``; what a person has put there instead is left alone."""
+    root = repository.path
+    incoming = repository.git_dir / "sillage" / "incoming"
+    incoming.mkdir(parents=True, exist_ok=True)
     for path in before.keys() - {blob.path for blob in blobs}:
         if _is_unchanged(root / path, before[path]):
             (root / path).unlink(missing_ok=True)
@@ -86,7 +90,7 @@ def _follow(root: Path, blobs: Sequence[Blob], before: Mapping[str, str | None])
         if not _is_unchanged(place, before[blob.path]):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f".{time.monotonic_ns()}.sillage")
+        temporary = incoming / uuid.uuid4().hex
         write_blob(temporary, blob)
         os.replace(temporary, place)
 

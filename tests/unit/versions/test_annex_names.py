@@ -52,7 +52,9 @@ def test_keys_say_size_and_digest_where_they_have_them() -> None:
     assert chunked.size == 100
 
 
-@pytest.mark.parametrize("target", ["../x", "/etc/passwd", "annex/objects", "a/annex/objects/x/y", "../.git/annex/objects/"])
+@pytest.mark.parametrize(
+    "target", ["../x", "/etc/passwd", "annex/objects", "a/annex/objects/x/y", "../.git/annex/objects/"]
+)
 def test_other_links_are_no_pointers(target: str) -> None:
     assert key_of_link(target) is None
 
