@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catalog.backends.sqlite import SqliteRepository
-from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
-from catalog.search.index import SearchIndex
-from catalog.versions.store import DataStore
-
 from api.access import Role
 from api.identity import Identity, grant_alias, new_token
 from api.settings import Settings, load_settings
+from catalog.backends.sqlite import SqliteRepository
+from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
 from catalog.model import Commit, Put, Record
 from catalog.repository import Repository
+from catalog.search.index import SearchIndex
 from catalog.search.sqlite import SqlIndex
+from catalog.versions.store import DataStore
 from executors.registry import open_runner
 from executors.runner import Runner
 from ontology.crosswalk import Crosswalk
@@ -61,6 +60,23 @@ class Catalogue:
     def data_path(self, dataset: Record) -> Path:
         """Return where a dataset's data lie: inside the catalogue's store, or where they were left in place."""
         return self.store.root / str(dataset.document["data_path"])
+
+    def data_commit(self, dataset: Record) -> str:
+        """Return the commit at which a dataset's data are now: of its current version, or of its newest result.
+
+        Raises:
+            NotFoundError: It has no data here.
+        """
+        current = dataset.document.get("current")
+        if current:
+            dataset = self.repository.get(current)
+        else:
+            results = [r for t in ("Acquisition", "Entity") for r in self.repository.iterate(t, datasets=[dataset.id])]
+            dataset = max(results, key=lambda result: result.sequence, default=dataset)
+        commit = dataset.document.get("commit")
+        if not commit:
+            raise NotFoundError(f"{dataset.id} has no data on this machine", field="id")
+        return str(commit)
 
     def stored_path(self, path: Path) -> str:
         """Return a data path as records keep it: relative when it is inside the store, so that a catalogue moves."""

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from catalog.search.query import Query, parse, parse_json
-
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
 from catalog import cohort as cohorts
 from catalog.model import Commit, Put
+from catalog.search.query import Query, parse, parse_json
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import new_iri
 

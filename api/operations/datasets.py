@@ -12,7 +12,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
-from catalog.model import Commit, Change, MustBeAt, Problem, Put, Record, Withdraw
+from catalog.model import Change, Commit, MustBeAt, Problem, Record, Withdraw
 from catalog.readers import read
 from catalog.readers.folder import FolderTree
 from catalog.registration import Plan, VersionInfo, plan

@@ -11,9 +11,10 @@ from api.catalogue import Catalogue
 from api.operations import lineage, records
 from api.operations.planning import host_path
 from catalog.model import Record
+from executors.model import utc_now
 from ontology.errors import SillageError
 from ontology.identifiers import last_part
-from provenance.evidence import PackEntry, PackFile, build_pack
+from provenance.evidence import PackEntry, PackFile, Report, build_pack
 
 MAX_CONTENT = 64 * 1024 * 1024
 
@@ -25,8 +26,8 @@ def pack(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[by
     bodies, a signed checkpoint, the result's own files when the caller may read them, and the verifier.
     """
     subject = records.find(catalogue, principal, reference)
-    document, found, known = lineage.upstream(catalogue, principal, subject.id)
-    owners = _records_of(found_ids=[node.id for node in found.nodes], known=known)
+    found = lineage.upstream(catalogue, principal, subject.id)
+    owners = _records_of(found)
     records.note_access(catalogue, principal, "evidence.export", subject.id, {"records": len(owners)})
     checkpoint = catalogue.repository.checkpoint()
     size = int(checkpoint.split("\n")[1])
@@ -35,21 +36,25 @@ def pack(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[by
         build_pack(
             target,
             subject=subject.id,
-            document=document,
+            document=found.document(),
             entries=list(_entries(catalogue, owners, size)),
             checkpoint=checkpoint,
             verifier_key=catalogue.repository.verifier_key(),
-            report=_report(catalogue, subject, found, known),
+            report=_report(subject, found),
             files=_files(catalogue, principal, subject),
         )
         return target.read_bytes(), f"evidence-{last_part(subject.id)[:8]}.zip"
 
 
-def _records_of(found_ids: Iterable[str], known: dict[str, Record]) -> list[str]:
+def _records_of(found: lineage.Upstream) -> list[str]:
     """Return the records whose entries belong in the pack: files stand in the bodies of their owners."""
-    owners = {known[iri].document.get("part_of") if known[iri].type == "File" else iri for iri in found_ids}
-    owners |= {iri for iri, record in known.items() if record.type == "Agent"}
-    return sorted(iri for iri in owners if iri)
+    records_ = [found.records[node.id] for node in found.nodes if node.id in found.records]
+    return sorted({str(r.document["part_of"]) if r.type == "File" else r.id for r in records_})
+
+
+def _report(subject: Record, found: lineage.Upstream) -> Report:
+    title = subject.document.get("label") or subject.document.get("path") or subject.id
+    return Report(title=str(title), nodes=found.nodes, edges=found.edges, made=utc_now())
 
 
 def _entries(catalogue: Catalogue, subjects: Sequence[str], size: int) -> Iterable[PackEntry]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.doi.metadata import Related, datacite_metadata
-
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
+from catalog.doi.metadata import Related, datacite_metadata
 from catalog.model import Commit, MustBeAt, Put, Record
 from ontology.errors import ConflictError, NotFoundError
 from ontology.identifiers import new_iri, normalise_doi

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from provenance.record import ProvNode, document_for
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
@@ -14,6 +14,7 @@ from catalog.repository import Lineage, LineageNode
 from ontology.namespaces import ACTED_ON_BEHALF_OF, ASSOCIATED_WITH, ATTRIBUTED_TO
 from provenance import formats
 from provenance.model import ProvDocument
+from provenance.record import ProvNode, document_for
 
 MAX_NODES = 100_000
 AGENT_EDGES = (ASSOCIATED_WITH, ATTRIBUTED_TO, ACTED_ON_BEHALF_OF)
@@ -63,22 +64,34 @@ def readable(
     return Lineage(lineage.start, direction, kept, edges, lineage.truncated)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """What a record rests on: nodes with their documents, the edges between them, and the records by IRI."""
+
+    nodes: Sequence[ProvNode]
+    edges: Sequence[tuple[str, str, str]]
+    records: Mapping[str, Record]
+
+    def document(self) -> ProvDocument:
+        """Return the same as PROV."""
+        return document_for(self.nodes, self.edges)
+
+
 def export(catalogue: Catalogue, principal: Principal, reference: str, *, format: str) -> bytes:
     """Return the full upstream PROV of a record in one of the formats of :mod:`provenance.formats`."""
-    document, _, _ = upstream(catalogue, principal, reference)
-    return formats.write(document, format)
+    return formats.write(upstream(catalogue, principal, reference).document(), format)
 
 
-def upstream(
-    catalogue: Catalogue, principal: Principal, reference: str
-) -> tuple[ProvDocument, Lineage, dict[str, Record]]:
-    """Return the upstream PROV of a record, the lineage that it was made from, and the records in it."""
+def upstream(catalogue: Catalogue, principal: Principal, reference: str) -> Upstream:
+    """Return everything that a record rests on, with the agents that answer for it."""
     lineage = readable(catalogue, principal, reference, direction="up")
     known = catalogue.repository.get_many([node.id for node in lineage.nodes])
     nodes, edges = _with_agents(catalogue, lineage, known)
-    prov_nodes = [_prov_node(node, known) for node in nodes]
-    document = document_for(prov_nodes, [(edge.source, edge.predicate, edge.target) for edge in edges])
-    return document, lineage, known
+    return Upstream(
+        nodes=[_prov_node(node, known) for node in nodes],
+        edges=[(edge.source, edge.predicate, edge.target) for edge in edges],
+        records=known,
+    )
 
 
 def _with_agents(

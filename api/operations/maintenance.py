@@ -56,12 +56,12 @@ def _problems(catalogue: Catalogue, *, data: bool) -> Iterator[Problem]:
     if not data:
         return
     for dataset in catalogue.repository.iterate("Dataset"):
-        path = dataset.document.get("data_path")
-        if path:
-            try:
-                yield from catalogue.store.check(catalogue.store.root / path, commit=dataset.document["commit"])
-            except SillageError as error:
-                yield Problem(dataset.id, error.detail)
+        if not dataset.document.get("data_path"):
+            continue
+        try:
+            yield from catalogue.store.check(catalogue.data_path(dataset), commit=catalogue.data_commit(dataset))
+        except SillageError as error:
+            yield Problem(dataset.id, error.detail)
 
 
 def reindex(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:

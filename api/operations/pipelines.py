@@ -69,9 +69,7 @@ def register(
     return record_body(_by_alias(catalogue, alias), principal)
 
 
-def _version_document(
-    parsed: PipelineDescriptor, environment: Environment, files: str | None
-) -> dict[str, Any]:
+def _version_document(parsed: PipelineDescriptor, environment: Environment, files: str | None) -> dict[str, Any]:
     return {
         "label": f"{parsed.name} {parsed.version}",
         "name": parsed.name,

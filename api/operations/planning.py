@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from executors.pipelines.descriptor import PipelineDescriptor
-
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from catalog.model import Record
 from catalog.search.query import parse
+from executors.pipelines.descriptor import PipelineDescriptor
 from ontology.errors import InvalidRequestError, NotFoundError, SillageError, ValidationFailedError
 from ontology.identifiers import last_part
 from ontology.namespaces import DERIVED_FROM
@@ -192,7 +191,7 @@ def host_path(catalogue: Catalogue, file: Record) -> Path:
     if not dataset.document.get("data_path"):
         raise NotFoundError(f"the data of {dataset.id} are not on this machine", field="inputs")
     owner = catalogue.repository.get(file.document["part_of"])
-    commit = owner.document.get("commit") or dataset.document["commit"]
+    commit = owner.document.get("commit") or catalogue.data_commit(dataset)
     return catalogue.store.locate(catalogue.data_path(dataset), commit, file.document["path"])
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from executors.pipelines.descriptor import PipelineDescriptor
-from executors.pipelines.environment import python_environment
-
 from api.catalogue import Catalogue
 from api.operations.planning import host_path, input_values
 from catalog.model import Put, Record
 from executors.model import Mount, TaskInput, TaskSpec
+from executors.pipelines.descriptor import PipelineDescriptor
+from executors.pipelines.environment import python_environment
 from executors.states import TaskState
 from ontology.namespaces import ASSOCIATED_WITH, HAD_PLAN, INFLUENCED_BY, USED
 

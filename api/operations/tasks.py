@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from executors.pipelines.descriptor import PipelineDescriptor
-
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
@@ -17,6 +15,7 @@ from api.task_service import TaskService, read_log
 from api.wire import page_body, record_body, summary_body
 from catalog.model import Commit, MustBeAt, Page, Put, Record
 from executors.model import utc_now
+from executors.pipelines.descriptor import PipelineDescriptor
 from executors.states import EventKind, TaskState, transition
 from ontology.errors import InvalidRequestError, NotFoundError, RequirementFailedError
 from ontology.identifiers import new_iri

@@ -49,18 +49,14 @@ def list_datasets(request: Request, catalogue: Open, principal: Caller, cursor: 
 
 
 @router.get("/datasets/{id}")
-def show_dataset(
-    request: Request, id: str, catalogue: Open, principal: Caller, cursor: str | None = None
-) -> Response:
+def show_dataset(request: Request, id: str, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
     """Show a dataset: facts, participants or results, versions, the mapping report."""
     record = records.find(catalogue, principal, id, types=datasets.DATASET)
     raw = record.document.get("dataset_type") != "derivative"
     members = None
     results: dict[str, Any] | None = None
     if raw:
-        members = records.listing(
-            catalogue, principal, "Participant", part_of=record.id, cursor=cursor, limit=200
-        )
+        members = records.listing(catalogue, principal, "Participant", part_of=record.id, cursor=cursor, limit=200)
     else:
         found = [records.listing(catalogue, principal, t, part_of=record.id) for t in ("Acquisition", "Entity")]
         results = {"items": [item for listing in found for item in listing["items"]]}
@@ -129,9 +125,7 @@ def show_pipeline(request: Request, id: str, catalogue: Open, principal: Caller)
 def find_terms(request: Request, catalogue: Open, principal: Caller, q: str = "") -> Response:
     """Find terms."""
     found = terms.find(catalogue, principal, q, limit=50)["items"] if q.strip() else None
-    return page(
-        request, "terms.html", principal, q=q, found=found, vocabularies=catalogue.terms.vocabularies()
-    )
+    return page(request, "terms.html", principal, q=q, found=found, vocabularies=catalogue.terms.vocabularies())
 
 
 @router.get("/terms/{term:path}")

@@ -40,12 +40,16 @@ def page(
 ) -> HTMLResponse:
     """Return a rendered page."""
     catalogue = open_catalogue_of(request)
-    html = _templates().get_template(template).render(
-        site=catalogue.settings.title,
-        principal=principal,
-        anonymous=principal is None or principal.agent == ANONYMOUS,
-        here="/" + request.url.path.split("/")[1],
-        **values,
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            site=catalogue.settings.title,
+            principal=principal,
+            anonymous=principal is None or principal.agent == ANONYMOUS,
+            here="/" + request.url.path.split("/")[1],
+            **values,
+        )
     )
     return HTMLResponse(html, status)
 

@@ -32,9 +32,7 @@ def enter(
         return page(request, "login.html", None, status=401, next=_local(next), failed=error.detail)
     response = RedirectResponse(_local(next), 303)
     secure = request.url.scheme == "https"
-    response.set_cookie(
-        COOKIE, token.strip(), max_age=DAYS * 86_400, httponly=True, samesite="strict", secure=secure
-    )
+    response.set_cookie(COOKIE, token.strip(), max_age=DAYS * 86_400, httponly=True, samesite="strict", secure=secure)
     return response
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from catalog.backends.sqlite import SqliteRepository
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
 from api.dependencies import Open
+from catalog.backends.sqlite import SqliteRepository
 from ontology.errors import BackendUnavailableError, SillageError
 
 router = APIRouter(tags=["service"])
