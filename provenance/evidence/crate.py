@@ -33,20 +33,7 @@ def crate_metadata(*, subject: str, report: Report, ledger: str, files: Sequence
         ledger: Name of the ledger.
         files: Path in the pack and IRI of every content file.
     """
-    parts = [
-        {"@id": path, "@type": "File", "name": name, "encodingFormat": media}
-        for path, (name, media) in _DESCRIBED.items()
-    ]
-    parts += [
-        {
-            "@id": path,
-            "@type": "File",
-            "name": path.rpartition("/")[2],
-            "encodingFormat": mimetypes.guess_type(path)[0] or "application/octet-stream",
-            "identifier": id,
-        }
-        for path, id in files
-    ]
+    parts = _parts(files)
     graph: list[dict[str, Any]] = [
         {
             "@id": "ro-crate-metadata.json",
@@ -68,3 +55,20 @@ def crate_metadata(*, subject: str, report: Report, ledger: str, files: Sequence
         *parts,
     ]
     return (json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _parts(files: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    fixed = [
+        {"@id": path, "@type": "File", "name": name, "encodingFormat": media}
+        for path, (name, media) in _DESCRIBED.items()
+    ]
+    return fixed + [
+        {
+            "@id": path,
+            "@type": "File",
+            "name": path.rpartition("/")[2],
+            "encodingFormat": mimetypes.guess_type(path)[0] or "application/octet-stream",
+            "identifier": id,
+        }
+        for path, id in files
+    ]

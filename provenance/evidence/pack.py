@@ -89,26 +89,20 @@ def build_pack(
     report: Report,
     files: Sequence[PackFile] = (),
 ) -> None:
-    """Write the evidence pack of ``subject`` to ``target``: whole and verified in itself, or not at all.
+    """Write the evidence pack of ``subject`` (an IRI) to ``target``: whole, or not at all.
 
-    Args:
-        target: The file to write; replaced if it is there.
-        subject: IRI of the result.
-        document: Its full upstream PROV.
-        entries: The ledger entries of every record in ``document``, in order.
-        checkpoint: Signed note over the tree that the proofs lead to.
-        verifier_key: Key of the note, ``name+hash+key``.
-        report: What the page for people is made from.
-        files: Content to go with it.
+    ``document`` is its full upstream PROV, ``entries`` are those of every record in it with proofs into the tree
+    that ``checkpoint`` signs, and ``files`` the content that goes with it.
 
     Raises:
         InvalidRequestError: A file's path cannot be a member's name, two files have one path, the key is no
-            verifier key, or something is larger than a ZIP archive holds.
+            verifier key, or the pack would be larger than a ZIP archive holds.
         NotFoundError: A file's content is not there.
         OSError: The target cannot be written.
     """
     name, _, public = _key(verifier_key)
-    contents: dict[str, bytes] = {
+    placed = _placed(files)
+    contents = {
         "README.txt": _README.encode(),
         "checkpoint.txt": checkpoint.encode(),
         "entries.jsonl": b"".join(map(_line, sorted(entries, key=lambda one: one.entry.sequence))),
@@ -116,12 +110,16 @@ def build_pack(
         "keys/checkpoint.vkey": f"{verifier_key.strip()}\n".encode(),
         "prov.json": formats.write(document, "json"),
         "report.html": render(report, subject, entries=[one.entry for one in entries], checkpoint=checkpoint).encode(),
+        "ro-crate-metadata.json": crate_metadata(
+            subject=subject, report=report, ledger=name, files=[(path, file.id) for path, file in placed]
+        ),
         "verify.py": standalone_verifier().encode(),
     }
-    placed = _placed(files)
-    contents["ro-crate-metadata.json"] = crate_metadata(
-        subject=subject, report=report, ledger=name, files=[(path, file.id) for path, file in placed]
-    )
+    _write_whole(target, contents, placed)
+
+
+def _write_whole(target: Path, contents: dict[str, bytes], placed: Sequence[tuple[str, PackFile]]) -> None:
+    """Write to a file beside the target and put it in its place, so that no half a pack is ever seen."""
     partial = target.with_name(f"{target.name}.partial")
     try:
         with open(partial, "wb") as out:

@@ -35,12 +35,13 @@ IRIS = st.builds(
     LOCALS,
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-XSD_TYPES = """
-    string boolean decimal integer double float date time dateTime gYear gYearMonth gMonthDay duration
-    yearMonthDuration dayTimeDuration byte short int long unsignedByte unsignedShort unsignedInt unsignedLong
-    positiveInteger nonNegativeInteger negativeInteger nonPositiveInteger hexBinary base64Binary anyURI
-    language normalizedString token NMTOKEN Name NCName dateTimeStamp
-""".split()
+XSD_TYPES = [
+    *("string", "boolean", "decimal", "integer", "double", "float", "date", "time", "dateTime", "dateTimeStamp"),
+    *("gYear", "gYearMonth", "gMonthDay", "duration", "yearMonthDuration", "dayTimeDuration", "byte", "short", "int"),
+    *("long", "unsignedByte", "unsignedShort", "unsignedInt", "unsignedLong", "positiveInteger", "anyURI", "token"),
+    *("nonNegativeInteger", "negativeInteger", "nonPositiveInteger", "hexBinary", "base64Binary", "language"),
+    *("normalizedString", "NMTOKEN", "Name", "NCName"),
+]
 TYPES = st.one_of(st.sampled_from(XSD_TYPES).map(lambda name: XSD + name), IRIS.map(str))
 LITERALS = st.one_of(
     TEXTS.map(Literal),

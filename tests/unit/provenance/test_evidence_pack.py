@@ -387,7 +387,7 @@ def test_a_missing_file_is_no_verdict(tmp_path: Path) -> None:
     done = run(tmp_path / "none.zip", tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    with pytest.raises(OSError, match="none.zip"):
+    with pytest.raises(OSError, match=r"none\.zip"):
         verify_pack(tmp_path / "none.zip")
 
 
