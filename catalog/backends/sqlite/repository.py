@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sqlite3
 import threading
-import uuid
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
 from typing_extensions import override
 
 from catalog.backends.sqlite import ledger, lineage, naming, reading
+from catalog.backends.sqlite.build import FORMAT, create_store
 from catalog.backends.sqlite.check import check
 from catalog.backends.sqlite.connection import Pool, connect, translate
 from catalog.backends.sqlite.prepared import PreparedCommit, prepare
-from catalog.backends.sqlite.snapshot import PREDICATES
 from catalog.backends.sqlite.write import Outcome, Writer
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
 from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
@@ -30,15 +28,13 @@ from ontology.errors import (
     NotFoundError,
     OutcomeUnknownError,
     SillageError,
+    StorageFullError,
 )
-from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import Entry
 from provenance.ledger.keys import SigningKey, VerifierKey
-from provenance.ledger.merkle import EMPTY_ROOT
 
 FILE_NAME = "catalog.sqlite"
 KEY_FILE = "keys/ledger.pem"
-FORMAT = "1"
 _BATCH = 256
 """Commits of waiting threads that are written in one transaction."""
 
@@ -87,16 +83,10 @@ class SqliteRepository(Repository):
         if (directory / FILE_NAME).exists():
             raise ConflictError(f"there is a catalogue in {directory} already", field="directory")
         try:
-            (directory / KEY_FILE).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            key = SigningKey.generate(f"sillage/{uuid.uuid4()}")
-            (directory / KEY_FILE).unlink(missing_ok=True)
-            key.save(directory / KEY_FILE)
-            building = directory / f"{FILE_NAME}.new"
-            building.unlink(missing_ok=True)
-            _build(building, key=key, name=name)
-            building.rename(directory / FILE_NAME)
-            _synchronise(directory)
+            create_store(directory, FILE_NAME, KEY_FILE, name=name)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFullError("the disk is full") from error
             raise BackendUnavailableError(f"a catalogue cannot be made there: {error.strerror}") from error
         return cls.open(directory)
 
@@ -316,32 +306,3 @@ class SqliteRepository(Repository):
             self._closed = True
             self._pool.close()
             self._writer.close()
-
-
-def _build(path: Path, *, key: SigningKey, name: str) -> None:
-    head = Checkpoint(origin=key.name, size=0, root=EMPTY_ROOT).sign(key)
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        schema = files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN;\n{schema}")
-        connection.executemany("INSERT INTO predicate VALUES (?, ?)", enumerate(PREDICATES, 1))
-        connection.executemany(
-            "INSERT INTO meta VALUES (?, ?)",
-            [("format", FORMAT), ("name", name), ("origin", key.name), ("verifier_key", key.verifier().line())],
-        )
-        connection.execute("INSERT INTO checkpoint VALUES (1, 0, '', x'', ?)", (head,))
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise translate(error) from error
-    finally:
-        connection.close()
-
-
-def _synchronise(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
