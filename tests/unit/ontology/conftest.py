@@ -48,3 +48,73 @@ def source(tmp_path):
         return path
 
     return write
+
+
+TOY = """format-version: 1.2
+data-version: 1
+ontology: toy
+
+[Term]
+id: TOY:1
+name: thing
+
+[Term]
+id: TOY:2
+name: left parent
+is_a: TOY:1 ! thing
+
+[Term]
+id: TOY:3
+name: right parent
+is_a: TOY:1
+
+[Term]
+id: TOY:4
+name: child
+synonym: "kid" EXACT []
+synonym: "offspring" RELATED []
+xref: ICD10CM:Z99
+alt_id: TOY:44
+is_a: TOY:2
+is_a: TOY:3
+
+[Term]
+id: TOY:5
+name: old child
+is_obsolete: true
+replaced_by: TOY:4
+
+[Term]
+id: TOY:6
+name: lost
+is_obsolete: true
+
+[Term]
+id: TOY:7
+name: unsure
+is_obsolete: true
+consider: TOY:2
+consider: TOY:3
+"""
+
+
+@pytest.fixture(scope="session")
+def obo():
+    """Makes an OBO document of stanzas, each its lines joined by bars."""
+
+    def document(*stanzas, ontology, version="1"):
+        terms = "".join("\n[Term]\n" + stanza.replace("|", "\n") + "\n" for stanza in stanzas)
+        return f"data-version: {version}\nontology: {ontology}\n{terms}"
+
+    return document
+
+
+@pytest.fixture
+def toy_path(source):
+    return source(TOY)
+
+
+@pytest.fixture
+def toy(index, toy_path):
+    index.load(toy_path)
+    return index
