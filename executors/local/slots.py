@@ -70,11 +70,12 @@ class Slots:
     def withdraw(self, key: str) -> bool:
         """Leave the queue; False when this one was not waiting (any more)."""
         with self._lock:
-            for waiting in self._queue:
-                if waiting.key == key:
-                    self._queue.remove(waiting)
-                    return True
-        return False
+            waiting = next((item for item in self._queue if item.key == key), None)
+            if waiting is None:
+                return False
+            self._queue.remove(waiting)
+        self._advance()
+        return True
 
     def give_back(self, grant: Grant) -> None:
         """Return what a task held, and let others in."""

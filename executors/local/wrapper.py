@@ -21,8 +21,8 @@ from executors.model import Resources
 SCRIPT = r"""
 cd "$1" || exit 70
 boot=$2
-ulimit -c 0
-ulimit -f "$3"
+ulimit -c 0 2>/dev/null
+ulimit -f "$3" 2>/dev/null
 shift 3
 read -r stat </proc/self/stat
 printf '%s %s\n' "$stat" "$boot" >started

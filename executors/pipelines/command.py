@@ -201,7 +201,17 @@ class CommandBuilder:
             item = self._inputs.get(found[0])
             if item is not None and item["id"] not in self._values:
                 return ""
-        return self._fill(template, self._plain)
+        return self._fill(template, self._in_file)
+
+    def _in_file(self, key: str) -> str:
+        """Return a value for a configuration file: words and paths in shell quotes, as the library writes them."""
+        item = self._inputs.get(key)
+        if item is None:
+            return shlex.quote(self._plain(key))
+        if item["type"] not in ("File", "String"):
+            return self._plain(key)
+        separator: str = item.get("list-separator", " ")
+        return separator.join(shlex.quote(_text(one)) for one in _many(self._values[item["id"]]))
 
 
 def keys_pattern(document: Mapping[str, Any]) -> re.Pattern[str]:

@@ -1,0 +1,146 @@
+"""The local runner and real death: of the service, of a task's processes, of nobody's tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from executors.local.folder import TaskFolder, is_alive
+from executors.local.runner import LocalRunner
+from executors.model import KnownTask, TaskOutput
+from executors.states import EventKind, TaskState
+from executors.testing import Recorder, task, wait_until
+
+SERVICE = """
+import sys, time
+from pathlib import Path
+from executors.local.runner import LocalRunner
+from executors.model import Resources, TaskOutput, TaskSpec
+runner = LocalRunner(Path(sys.argv[1]), sandbox=sys.argv[2])
+script = "sleep 0.5; echo survived >out"
+spec = TaskSpec(id="t", name="t", command=("/bin/sh", "-c", script), outputs=(TaskOutput(name="o", path="out"),))
+runner.submit(spec, lambda task, event: print(event.kind, flush=True))
+time.sleep(60)
+"""
+
+SANDBOXES = ("auto", "none")
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("ended_meanwhile", [False, True])
+def test_kill_9_of_the_service(tmp_path: Path, sandbox: str, ended_meanwhile: bool) -> None:
+    command = [sys.executable, "-c", SERVICE, str(tmp_path), sandbox]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        while service.stdout.readline().strip() != "start":
+            assert service.poll() is None
+        service.kill()
+    folder = TaskFolder(tmp_path / "tasks", "t", 1)
+    if ended_meanwhile:
+        wait_until(lambda: folder.exit_code() is not None)
+    recorder, runner = Recorder(), LocalRunner(tmp_path, sandbox=sandbox)
+    recorder.states["t"] = TaskState.RUNNING
+    runner.reconcile([KnownTask(task_id="t", state=TaskState.RUNNING)], recorder)
+    assert runner.wait("t", 20)
+    assert recorder.kinds("t") == [EventKind.COMPLETE]
+    (output,) = recorder.last("t").outputs
+    assert output.host_path.read_text() == "survived\n"
+    record = recorder.record("t")
+    assert record["resources"]["wall_s"] >= 0.4
+    assert record["started"] < record["ended"]
+    runner.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_killed_wrapper_is_lost(tmp_path: Path, sandbox: str) -> None:
+    runner, recorder, spec = LocalRunner(tmp_path, sandbox=sandbox), Recorder(), task("sleep 60")
+    runner.submit(spec, recorder)
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.started() is not None)
+    identity = folder.started()
+    assert identity is not None
+    os.kill(identity.pid, signal.SIGKILL)
+    assert runner.wait(spec.id, 20)
+    last = recorder.last(spec.id)
+    assert (last.state, last.reason) == (TaskState.SYSTEM_ERROR, "lost")
+    runner.close()
+
+
+def test_task_that_vanished_while_nobody_watched_is_lost(tmp_path: Path) -> None:
+    runner, recorder, spec = LocalRunner(tmp_path), Recorder(), task("sleep 60")
+    runner.submit(spec, recorder)
+    wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+    runner.close()
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.started() is not None)
+    identity = folder.started()
+    assert identity is not None
+    os.kill(identity.pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(identity))
+    again = LocalRunner(tmp_path)
+    again.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
+    assert again.wait(spec.id, 20)
+    assert recorder.last(spec.id).reason == "lost"
+    again.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_task_that_the_ledger_has_ended_is_killed(tmp_path: Path, sandbox: str) -> None:
+    runner, recorder, spec = LocalRunner(tmp_path, sandbox=sandbox), Recorder(), task("sleep 60")
+    runner.submit(spec, recorder)
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.started() is not None)
+    runner.close()
+    identity = folder.started()
+    assert identity is not None
+    assert is_alive(identity)
+    again = LocalRunner(tmp_path, sandbox=sandbox)
+    again.reconcile([], recorder)
+    wait_until(lambda: not is_alive(identity))
+    again.close()
+
+
+def test_number_of_a_dead_process_used_again_is_not_mistaken(tmp_path: Path) -> None:
+    runner, spec = LocalRunner(tmp_path, grace_s=0.1), task("sleep 60")
+    runner.submit(spec, Recorder())
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.started() is not None)
+    identity = folder.started()
+    assert identity is not None
+    assert is_alive(identity)
+    assert not is_alive(replace(identity, start_ticks=identity.start_ticks + 1))
+    assert not is_alive(replace(identity, boot="another"))
+    runner.cancel(spec.id)
+    assert runner.wait(spec.id, 20)
+    runner.close()
+
+
+def test_verdict_survives_the_service(tmp_path: Path) -> None:
+    runner, recorder = LocalRunner(tmp_path, grace_s=30), Recorder()
+    spec = task("trap '' TERM; echo up; sleep 0.8; exit 0", limits={"wall_s": 0.2})
+    runner.submit(spec, recorder)
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.verdict() is not None)
+    runner.close()
+    again = LocalRunner(tmp_path, grace_s=30)
+    again.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
+    assert again.wait(spec.id, 20)
+    assert recorder.last(spec.id).reason == "timeout"
+    again.close()
+
+
+def test_unreadable_description_is_lost(tmp_path: Path) -> None:
+    runner, recorder = LocalRunner(tmp_path), Recorder()
+    folder = TaskFolder(tmp_path / "tasks", "t", 1)
+    folder.create(task("true", outputs=(TaskOutput(name="o", path="o"),)))
+    folder.write("spec.json", "{")
+    recorder.states["t"] = TaskState.RUNNING
+    runner.reconcile([KnownTask(task_id="t", state=TaskState.RUNNING)], recorder)
+    assert recorder.last("t").reason == "lost"
+    runner.close()
