@@ -127,7 +127,8 @@ class Planner:
                 continue
             chosen = self._catalogue.search.select(parse(rule.select), participant=participant)
             acquisitions = self._catalogue.repository.get_many(chosen)
-            found = [acquisitions[iri] for iri in chosen if iri in acquisitions]
+            # What a pipeline made is never taken for what a scanner did; it is named by --input.
+            found = [a for iri in chosen if (a := acquisitions.get(iri)) and not a.document.get("derived")]
             if single and not rule.all and len(found) > 1:
                 raise InvalidRequestError(
                     f"{len(found)} acquisitions answer to input {name!r}", field=name, next_step="Name one by --input."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from api.access import Permission, Principal
@@ -54,6 +55,8 @@ def submit(
         principal.require(Permission.RUN, frozen)
     name = runner or catalogue.settings.runner
     catalogue.runner(name)
+    given = read_parameters(descriptor, parameters or {})
+    descriptor.check_parameters(given)
     catalogue.refresh_search()
     plan = Planner(catalogue, principal, descriptor).plan(cohort=frozen, named=inputs or {})
     common = {
@@ -63,12 +66,11 @@ def submit(
         "pipeline_version": descriptor.version,
         "level": descriptor.level,
         "cohort": frozen.id if frozen else None,
-        "parameters": dict(parameters or {}),
+        "parameters": given,
         "runner": name,
         "principal": principal.agent,
     }
     puts = [task_put(catalogue, new_iri(), _document(task, common)) for task in plan.tasks]
-    descriptor.check_parameters(parameters or {})
     batch = _batch_put(puts, common, plan.refused) if frozen is not None and len(puts) + len(plan.refused) > 1 else None
     changes = [*puts, *([batch] if batch else [])]
     catalogue.repository.commit(Commit(principal=principal.agent, action="task.submit", changes=changes))
@@ -76,6 +78,27 @@ def submit(
     for put in puts:
         service.submit(catalogue.repository.get(put.id))
     return show(catalogue, principal, batch.id if batch else puts[0].id)
+
+
+def read_parameters(descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with text turned into what the descriptor says they are: a command line has only text.
+
+    What cannot be turned is left as it is, for the descriptor's own check to refuse.
+    """
+    types = {item["id"]: item["type"] for item in descriptor.inputs}
+    return {name: _read_parameter(types.get(name), value) for name, value in given.items()}
+
+
+def _read_parameter(type: str | None, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if type == "Number":
+        for read in (int, float):
+            with suppress(ValueError):
+                return read(value)
+    if type == "Flag" and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return value
 
 
 def _document(task: PlannedTask, common: Mapping[str, Any]) -> dict[str, Any]:
