@@ -40,11 +40,29 @@ _PROV = "http://www.w3.org/ns/prov#"
 _COMPARED = {
     "urn:sillage:vocabulary:sha256": "sha256",
     "urn:sillage:vocabulary:exit_code": "exit_code",
+    "urn:sillage:vocabulary:environment": "environment",
+    "urn:sillage:vocabulary:parameters": "parameters",
+    "urn:sillage:vocabulary:record": "record",
     "http://www.w3.org/ns/dcat#byteSize": "size",
     _PROV + "startTime": "start_time",
     _PROV + "endTime": "end_time",
 }
 """What the PROV says that the ledger says too."""
+
+_ELEMENTS = ("entity", "activity", "agent")
+_RELATIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "used": ("activity", [("entity", "prov:used")]),
+    "wasGeneratedBy": ("entity", [("activity", "prov:wasGeneratedBy")]),
+    "wasDerivedFrom": ("generatedEntity", [("usedEntity", "prov:wasDerivedFrom")]),
+    "wasInformedBy": ("informed", [("informant", "prov:wasInformedBy")]),
+    "wasAttributedTo": ("entity", [("agent", "prov:wasAttributedTo")]),
+    "wasAssociatedWith": ("activity", [("agent", "prov:wasAssociatedWith"), ("plan", "prov:hadPlan")]),
+    "actedOnBehalfOf": ("delegate", [("responsible", "prov:actedOnBehalfOf")]),
+    "wasInfluencedBy": ("influencee", [("influencer", "prov:wasInfluencedBy")]),
+    "specializationOf": ("specificEntity", [("generalEntity", "prov:specializationOf")]),
+    "hadMember": ("collection", [("entity", "prov:hadMember")]),
+}
+"""Which arguments of a relation are an edge of the ledger, and which edge."""
 
 SignatureCheck = Callable[[bytes, bytes, bytes], bool]
 """Tells whether, under a public key, a signature fits a message."""
@@ -167,6 +185,8 @@ class Ledger:
         self.count, self.sequence, self.time = 0, -1, ""
         self.versions: dict[str, list[int]] = {}
         self.facts: dict[str, dict[str, Any]] = {}
+        self.edges: dict[str, set[tuple[str, str]]] = {}
+        self.owners: dict[str, str] = {}
         self.whole = True
 
     def read(self, line: str) -> None:
@@ -207,18 +227,19 @@ class Ledger:
         self.sequence, self.time = sequence, max(self.time, normal)
 
     def _learn(self, subject: str, body: Any) -> None:
-        """Remember what a body says of its subject, and of the files in it."""
-        document = body.get("document", body) if isinstance(body, dict) else {}
-        self.facts.setdefault(subject, {}).update(document if isinstance(document, dict) else {})
-        stack = [body]
-        while stack:
-            one = stack.pop()
-            if isinstance(one, list):
-                stack += one
-            elif isinstance(one, dict):
-                stack += one.values()
-                if isinstance(one.get("id"), str) and "sha256" in one:
-                    self.facts.setdefault(one["id"], {}).update(one)
+        """Remember what a record's body says of it, of its files, and of what it rests on."""
+        document = body.get("document") if isinstance(body, dict) else None
+        if not isinstance(document, dict):
+            return
+        self.facts[subject] = document
+        edges = [edge for edge in body.get("edges") or [] if isinstance(edge, list) and len(edge) == 2]
+        # A revision is a derivation (PROV-DM 5.2.2).
+        self.edges[subject] = {(str(p).replace("wasRevisionOf", "wasDerivedFrom"), str(t)) for p, t in edges}
+        files = document.get("files")
+        for file in files if isinstance(files, list) else []:
+            if isinstance(file, dict) and isinstance(file.get("id"), str):
+                self.facts[file["id"]] = file
+                self.owners[file["id"]] = subject
 
     def finish(self) -> list[Problem]:
         """Return all problems, with the versions that were left out."""
@@ -232,26 +253,57 @@ class Ledger:
 
 def check_prov(text: str, ledger: Ledger) -> list[Problem]:
     """Check that everything that the PROV-JSON describes is in the ledger, as it is described."""
-    described: list[tuple[str, dict[str, Any]]] = []
     try:
         root = json.loads(text, object_pairs_hook=distinct)
         prefixes = {"prov": _PROV, **root.get("prefix", {})}
-        for section in ("entity", "activity", "agent"):
-            for id, members in root.get(section, {}).items():
-                described.append((expand(id, prefixes), {expand(k, prefixes): v for k, v in members.items()}))
-    except (ValueError, AttributeError, TypeError, RecursionError):
+        sections = {
+            section: [
+                (expand(id, prefixes), {expand(name, prefixes): value for name, value in members.items()})
+                for id, members in root.get(section, {}).items()
+            ]
+            for section in (*_ELEMENTS, *_RELATIONS)
+        }
+        told = {
+            (expand(members[_PROV + first], prefixes), predicate, expand(members[_PROV + second], prefixes))
+            for section, (first, others) in _RELATIONS.items()
+            for _, members in sections[section]
+            for second, predicate in others
+            if _PROV + second in members
+        }
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return [Problem("prov.json", "cannot be read")]
-    problems = [] if described else [Problem("prov.json", "describes nothing")]
-    for id, members in described:
-        facts = ledger.facts.get(id)
-        if facts is None:
-            if ledger.whole and id not in ledger.versions:
-                problems.append(Problem(id, "described in prov.json, and no entry tells of it"))
-            continue
-        for name, key in _COMPARED.items():
-            if name in members and plain(members[name]) != plain(facts.get(key)):
-                problems.append(Problem(id, f"{key} in prov.json is not that of the ledger"))
+    problems = [] if sections["entity"] else [Problem("prov.json", "describes nothing")]
+    for section in _ELEMENTS:
+        for id, members in sections[section]:
+            problems += check_element(id, members, ledger)
+    for source, predicate, target in sorted(told):
+        known = ledger.edges.get(ledger.owners.get(source, source))
+        if (predicate, target) not in (known or ()) and (ledger.whole or known is not None):
+            problems.append(Problem(source, f"{predicate} {target} in prov.json is not in the ledger"))
     return problems
+
+
+def check_element(id: str, members: dict[str, Any], ledger: Ledger) -> list[Problem]:
+    """Check one entity, activity or agent against the body that tells of it."""
+    facts = ledger.facts.get(id)
+    if facts is None:
+        unknown = ledger.whole and id not in ledger.versions
+        return [Problem(id, "described in prov.json, and no entry tells of it")] if unknown else []
+    return [
+        Problem(id, f"{key} in prov.json is not that of the ledger")
+        for name, key in _COMPARED.items()
+        if name in members and not agrees(members[name], facts.get(key))
+    ]
+
+
+def agrees(said: Any, known: Any) -> bool:
+    """Tell whether a value of PROV-JSON is that of a record; JSON is compared as what it says."""
+    if not isinstance(known, dict):
+        return plain(said) == plain(known)
+    try:
+        return bool(json.loads(said["$"], object_pairs_hook=distinct) == known)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def expand(name: str, prefixes: dict[str, str]) -> str:

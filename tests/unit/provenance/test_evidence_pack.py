@@ -113,7 +113,8 @@ class Case:
 def stored(versions: list[tuple[str, int, dict[str, object]]]) -> list[tuple[Entry, bytes, bytes]]:
     rows = []
     for sequence, (subject, version, document) in enumerate(versions):
-        body = canonical_json({"id": subject, "document": document, "edges": []})
+        edges = [[predicate, target] for source, predicate, target in EDGES if source == subject]
+        body = canonical_json({"aliases": [], "document": document, "edges": edges, "state": "current"})
         salt = bytes([sequence]) * 16
         entry = Entry(
             sequence=sequence,
@@ -329,6 +330,7 @@ def test_prov_that_says_something_else_is_found(case: Case) -> None:
     for old, new in (
         (SHA, "0" * 64),
         ('"$":"123"', '"$":"124"'),
+        ("cpu_model", "cpu_moodel"),
         ("10:05:00.25Z", "10:04:00.25Z"),
         ("2026-11-21T10:00:00Z", "2026-11-20T10:00:00Z"),
     ):
@@ -338,6 +340,16 @@ def test_prov_that_says_something_else_is_found(case: Case) -> None:
             contents["prov.json"] = contents["prov.json"].decode().replace(old, new).encode()
 
         assert any("in prov.json is not that of the ledger" in one for one in repack(case, edit)), old
+
+
+def test_a_relation_that_the_ledger_does_not_have_is_found(case: Case) -> None:
+    def edit(contents: dict[str, bytes]) -> None:
+        told = json.loads(contents["prov.json"])
+        name = f"uuid:{PLAN.removeprefix('urn:uuid:')}"
+        told["used"]["_:more"] = {"prov:activity": f"uuid:{TASK.removeprefix('urn:uuid:')}", "prov:entity": name}
+        contents["prov.json"] = json.dumps(told).encode()
+
+    assert repack(case, edit) == [f"{TASK}: prov:used {PLAN} in prov.json is not in the ledger"]
 
 
 def test_a_back_dated_entry_is_found(case: Case, tmp_path: Path) -> None:
