@@ -148,27 +148,23 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
     """
     if name in BUILT_IN or name in well_known(level) or name in in_use.names(level):
         return
-    other = Level.ACQUISITION if level is Level.PARTICIPANT else Level.PARTICIPANT
-    shown = name_text(name)
+    in_acquisitions = level is Level.PARTICIPANT
+    other = Level.ACQUISITION if in_acquisitions else Level.PARTICIPANT
     if name in well_known(other) or name in in_use.names(other):
-        advice = (
-            f"Write it within has(): has({shown} = ...)." if other is Level.ACQUISITION else "Write it outside has()."
-        )
         raise InvalidRequestError(
-            f"{name!r} describes an {other}, not a {level}"
-            if other is Level.ACQUISITION
-            else f"{name!r} describes a {other}, not an {level}",
+            f"{name!r} is said of {other}s, not of {level}s",
             field=name,
-            next_step=advice,
+            next_step=f"Write it within has(): has({name_text(name)} ...)."
+            if in_acquisitions
+            else "Write it outside has().",
         )
-    known = sorted({*in_use.names(level), *well_known(level), *BUILT_IN})
-    near = difflib.get_close_matches(name, known, n=5, cutoff=0.6)
+    used = sorted(in_use.names(level))
+    near = difflib.get_close_matches(name, {*used, *well_known(level), *BUILT_IN}, n=5, cutoff=0.6)
+    known = f"Properties of {level}s here: {', '.join(used[:12])}{', ...' if len(used) > 12 else ''}."
     raise InvalidRequestError(
         f"no {level} has a property {name!r}",
         field=name,
-        next_step=f"Did you mean {', '.join(near)}?"
-        if near
-        else "See which properties there are with `sillage cohort find --help`.",
+        next_step=f"Did you mean {', '.join(near)}?" if near else known,
         params={"candidates": near},
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from catalog.search.binding import BoundQuery, check_property
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
@@ -163,7 +162,11 @@ class Answering:
         return [FacetCount(self.scope.dataset(key), count) for key, count in rows if key in self.scope.visible]
 
     def _counts(self, level: Level, name: str) -> list[FacetCount]:
-        """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
+        """Count, for each distinct value, the hits that have it or have an acquisition that has it.
+
+        Spellings of one value count together; the first by alphabet stands for them (SQLite takes a bare column
+        from the row that has the minimum).
+        """
         parameters: tuple[str, ...] = ()
         if level is Level.PARTICIPANT:
             links = "temp.hit h JOIN participant_statement l ON l.participant = h.key"
@@ -175,18 +178,18 @@ class Answering:
                 f" {join} acquisition_statement l ON l.acquisition = a.key"
             )
         rows = self.db.execute(
-            f"SELECT COUNT(DISTINCT h.key), MIN(s.key) FROM {links}"  # noqa: S608
+            "SELECT COUNT(DISTINCT h.key), s.key, MIN(COALESCE(s.text, '') || ' ' || COALESCE(s.label, ''))"  # noqa: S608
+            f" FROM {links}"
             " JOIN statement s ON s.key = l.statement AND s.property = ? GROUP BY s.facet",
             (*parameters, self.scope.property_key(level, name)),
         ).fetchall()
-        return [FacetCount(statement, count) for count, statement in self._with_statements(name, rows)]
+        return [FacetCount(self._statement(name, key), count) for count, key, _ in rows]
 
     def _few(self) -> bool:
         """Tell whether the hits are so few that looking at all their acquisitions is quicker than at all values."""
         everybody: int = self.db.execute("SELECT COUNT(*) FROM participant").fetchone()[0]
         return self.count * 8 < everybody
 
-    def _with_statements(self, name: str, rows: Iterable[Any]) -> Iterable[tuple[int, Statement]]:
-        for count, key in rows:
-            facts = self.db.execute(f"SELECT {_STATEMENT} FROM statement s WHERE s.key = ?", (key,)).fetchone()  # noqa: S608
-            yield count, Statement(name, *facts)
+    def _statement(self, name: str, key: int) -> Statement:
+        facts = self.db.execute(f"SELECT {_STATEMENT} FROM statement s WHERE s.key = ?", (key,)).fetchone()  # noqa: S608
+        return Statement(name, *facts)

@@ -61,7 +61,8 @@ def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:
     where, parameters = scope.condition("r.dataset")
     rows = scope.db.execute(
         "SELECT s.kind, s.text, s.number, s.term FROM statement s WHERE s.property = ?"
-        f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where}) LIMIT ?",
+        f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where})"
+        " ORDER BY s.facet, s.text LIMIT ?",
         (key, *parameters, 2 * EXAMPLES),
     )
     return tuple(dict.fromkeys(_literal(*row) for row in rows))[:EXAMPLES]

@@ -64,6 +64,7 @@ CREATE TABLE statement (
 );
 CREATE INDEX statement_number ON statement (property, number);
 CREATE INDEX statement_term ON statement (property, term);
+CREATE INDEX statement_facet ON statement (property, facet, text);
 
 -- The folded texts by which a statement may be asked for.
 CREATE TABLE form (
