@@ -33,7 +33,7 @@ def create_app(directory: Path, *, settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings(directory)
     catalogue = open_catalogue(directory, settings=settings)
     app = FastAPI(
-        title=settings.title,
+        title=catalogue.title,
         version=VERSION,
         summary="FAIR metadata catalogue and provenance API for in-vivo imaging",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -53,6 +53,11 @@ class Catalogue:
         """IRI of the catalogue's own record."""
         return self.record.id
 
+    @property
+    def title(self) -> str:
+        """Name of the catalogue: as the settings say, otherwise as it was made."""
+        return self.settings.title or str(self.record.document["title"])
+
     def crosswalk(self) -> Crosswalk:
         """Return a crosswalk over the terms that are loaded now."""
         return Crosswalk(self.terms)

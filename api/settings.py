@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SILLAGE_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     catalog: Path = Field(description="Directory of the catalogue.")
-    title: str = Field(default="Sillage", description="Name of the catalogue, shown on pages and in metadata.")
+    title: str | None = Field(
+        default=None, description="Name of the catalogue on pages and in metadata; unset: the one given at `init`."
+    )
     publisher: str = Field(
         default="Unnamed institution", description="Publisher named in DOI metadata; set it before publishing."
     )

@@ -167,7 +167,7 @@ def _creators(catalogue: Catalogue, record: Record) -> list[dict[str, Any]]:
     if creator:
         agent = catalogue.repository.get(creator)
         return [{"name": agent.document["label"], "orcid": agent.document.get("orcid")}]
-    return [{"name": catalogue.settings.title}]
+    return [{"name": catalogue.title}]
 
 
 def _related(catalogue: Catalogue, record: Record) -> list[Related]:

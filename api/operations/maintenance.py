@@ -26,7 +26,7 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
     return {
         "id": catalogue.iri,
         "type": "Catalog",
-        "title": catalogue.settings.title,
+        "title": catalogue.title,
         "ledger_entries": sequence + 1,
         "records": counted,
         "vocabularies": list(catalogue.terms.vocabularies()),

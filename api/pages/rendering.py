@@ -44,7 +44,7 @@ def page(
         _templates()
         .get_template(template)
         .render(
-            site=catalogue.settings.title,
+            site=catalogue.title,
             principal=principal,
             anonymous=principal is None or principal.agent == ANONYMOUS,
             here="/" + request.url.path.split("/")[1],
