@@ -89,7 +89,7 @@ def _northern_row(person: Person) -> Row:
 
 def _edss_row(person: Person) -> Row:
     # One assessment was never entered.
-    edss = None if person.number == 11 else person.edss
+    edss = None if person.number == 12 else person.edss
     return {"edss": _text(edss), "disease_duration": _text(person.duration)}
 
 

@@ -133,14 +133,14 @@ def efc(data: Volume) -> Value:
 
 
 def sharpness(image: Image, brain: Mask) -> Value:
-    """Mean gradient over the mean signal in the brain, per millimetre, after smoothing by one voxel.
+    """Root mean square gradient over the mean signal in the brain, per millimetre, at a scale of one voxel.
 
-    A gradient measure of focus (Tenengrad; Krotkov 1988) made independent of the image's scale.
+    The Tenengrad measure of focus (Krotkov 1988, Int J Comput Vis 1:223) made independent of the image's scale.
     """
     total = np.zeros(np.count_nonzero(brain), dtype=np.float32)
     for axis, mm in enumerate(image.spacing):
         total += (ndimage.gaussian_filter1d(image.data, 1.0, axis=axis, order=1)[brain] / np.float32(mm)) ** 2
-    return _ratio(float(np.sqrt(total).mean()), float(image.data[brain].mean()))
+    return _ratio(math.sqrt(float(total.mean(dtype=np.float64))), float(image.data[brain].mean()))
 
 
 def qi1(data: Volume, air: Mask) -> Value:
@@ -203,7 +203,7 @@ MEANINGS: dict[str, str] = {
     "cjv": "joint variation of white and grey matter (low is good)",
     "fber": "energy of the head over that of air",
     "efc": "entropy focus (high: blurred or ghosted)",
-    "sharpness": "mean gradient over mean signal, per mm",
+    "sharpness": "gradient (root mean square) over mean signal, per mm",
     "qi1": "part of the air with structured signal",
     "artefact": "motion-like artefact: ghost beside the head over its signal",
     "brain_ml": "volume inside the brain mask, ml",

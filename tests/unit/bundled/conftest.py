@@ -1,0 +1,83 @@
+"""Import the modules of a bundled pipeline as its script does: from its own folder, by their short names."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
+
+Importer = Callable[[str], ModuleType]
+
+
+def _own_modules(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.py")}
+
+
+def _importer(name: str) -> Iterator[Importer]:
+    folder = BUNDLED / name
+    hidden = {module: sys.modules.pop(module) for module in _own_modules(folder) if module in sys.modules}
+    before = sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module
+    sys.path.remove(str(folder))
+    sys.dont_write_bytecode = before
+    for module in _own_modules(folder):
+        sys.modules.pop(module, None)
+    sys.modules.update(hidden)
+
+
+@pytest.fixture
+def qc() -> Iterator[Importer]:
+    yield from _importer("image-qc")
+
+
+@pytest.fixture
+def trainer() -> Iterator[Importer]:
+    yield from _importer("anomaly-autoencoder-train")
+
+
+@pytest.fixture
+def detector() -> Iterator[Importer]:
+    yield from _importer("anomaly-autoencoder")
+
+
+@pytest.fixture(scope="session")
+def run_pipeline() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a pipeline's script as a runner does: another process, a bare environment, the working folder current."""
+
+    def run(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(BUNDLED / name / "run.py"), *map(str, arguments)],
+            cwd=cwd,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Callable[..., tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Make a head of three shells in air: fluid 300 within white matter 1000 within grey matter 700; known noise."""
+
+    def make(*, sigma: float = 20.0, edge: int = 56, seed: int = 7) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        axis = np.arange(edge) - (edge - 1) / 2
+        away = np.sqrt(sum(a**2 for a in np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)))
+        masks = {"csf": away < 7, "wm": (away >= 7) & (away < 13), "gm": (away >= 13) & (away < 17)}
+        signal = 1000 * masks["wm"] + 700 * masks["gm"] + 300 * masks["csf"]
+        noise = np.random.default_rng(seed).normal(0, sigma, (2, *signal.shape))
+        return np.hypot(signal + noise[0], noise[1]).astype(np.float32), masks
+
+    return make
