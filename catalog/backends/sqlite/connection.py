@@ -20,6 +20,18 @@ BUSY_SECONDS = 30.0
 _CACHE_KIB = 65_536
 _WAL_PAGES = 4_000
 _WAL_BYTES = 64 * 1024 * 1024
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 
 
 def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
@@ -74,7 +86,7 @@ def translate(error: sqlite3.Error, *, committing: bool = False) -> SillageError
         )
     if committing and code == sqlite3.SQLITE_IOERR:
         return OutcomeUnknownError(f"the disk failed while the change was being written: {error}")
-    if isinstance(error, sqlite3.OperationalError):
+    if code in _AWAY:
         return BackendUnavailableError(f"the store of the catalogue cannot be used: {error}")
     return IntegrityError(f"the store of the catalogue does not behave as it should: {error}")
 

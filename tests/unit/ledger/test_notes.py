@@ -57,9 +57,9 @@ def test_openssl_accepts_the_signature(key: SigningKey, tmp_path: Path) -> None:
     (tmp_path / "signature").write_bytes(base64.b64decode(signature.rsplit(" ", 1)[1])[4:])
     der = bytes.fromhex("302a300506032b6570032100") + key.verifier().public
     (tmp_path / "public.der").write_bytes(der)
+    command = "openssl pkeyutl -verify -pubin -keyform DER -inkey public.der -rawin -in text -sigfile signature"
     done = subprocess.run(
-        ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "public.der"]
-        + ["-rawin", "-in", "text", "-sigfile", "signature"],
+        command.split(),
         cwd=tmp_path,
         capture_output=True,
         text=True,
