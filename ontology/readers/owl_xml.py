@@ -51,7 +51,7 @@ class _OwlXml:
         self.prefixes = {
             element.get("name"): element.get("IRI", "")
             for element in root.iterchildren(_O + "Prefix")
-            if element.get("name")
+            if element.get("name") is not None  # the empty name is a prefix too
         }
         self._axioms: dict[str, Callable[[Any], Iterator[Statement]]] = {
             _O + "Declaration": self._declaration,
@@ -131,7 +131,9 @@ class _OwlXml:
             namespace = self.prefixes.get(prefix) or PREFIXES.get(prefix)
             if namespace is None:
                 raise InvalidRequestError(
-                    f"line {element.sourceline}: the prefix {prefix!r} is not declared", field="source"
+                    f"line {element.sourceline}: the prefix {prefix!r} is not declared",
+                    field="source",
+                    params={"line": element.sourceline},
                 )
             return str(namespace) + str(local)
         iri = str(element.get("IRI") or (element.text or "").strip())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ontology.errors import InvalidRequestError
 from ontology.readers.statements import Statement, interpret
 from ontology.readers.vocabulary import Vocabulary
 
-_POSITION = re.compile(r"at line (\d+) of <[^>]*>:\s*(.*)", re.DOTALL)
+_BASE = "http://relative.invalid/"  # relative IRIs must not take up the working folder of this process
 
 
 def read(data: bytes, *, name: str) -> Vocabulary:
@@ -28,12 +27,14 @@ def read(data: bytes, *, name: str) -> Vocabulary:
         raise InvalidRequestError(f"line {line}: not UTF-8", field="source", params={"line": line}) from error
     graph = rdflib.Graph(bind_namespaces="none")
     try:
-        graph.parse(data=text, format="turtle")
+        graph.parse(data=text, format="turtle", publicID=_BASE)
     except BadSyntax as error:
         line = error.lines + 1
         raise InvalidRequestError(f"line {line}: {_reason(error)}", field="source", params={"line": line}) from error
     except RecursionError as error:
         raise InvalidRequestError("brackets are nested too deeply", field="source") from error
+    except (LookupError, ValueError, TypeError, AssertionError) as error:  # what its parser trips over when text ends
+        raise InvalidRequestError("not Turtle: it ends in the middle of a statement", field="source") from error
     prefixes = {prefix: str(namespace) for prefix, namespace in graph.namespaces()}
     statements = sorted(map(_statement, graph), key=lambda s: (*s[:4], s.language or ""))
     return interpret(statements, name=name, format="turtle", prefixes=prefixes)
