@@ -12,7 +12,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from catalog.tree import Tree, TreeFile
-from catalog.versions.annex import POINTER_LIMIT, key_of_link, key_of_pointer, parse_key
+from catalog.versions.annex import POINTER_LIMIT, key_of_link, key_of_pointer
 from ontology.errors import InvalidRequestError, NotFoundError
 
 LEFT_OUT = frozenset({".git", ".datalad", ".gitattributes"})
@@ -162,7 +162,7 @@ class FolderTree(Tree):
         return TreeFile(relative, None, present=False, link=True)
 
     def _linked(self, relative: str, full: str) -> TreeFile:
-        key = parse_key(key_of_link(os.readlink(full)) or "")
+        key = key_of_link(os.readlink(full))
         status = None
         if self._inside(full):
             with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ class FolderTree(Tree):
                 content = stream.read(POINTER_LIMIT)
         except OSError:
             return TreeFile(relative, size, present=False)
-        key = parse_key(key_of_pointer(content) or "")
+        key = key_of_pointer(content)
         if key is None:
             return TreeFile(relative, size)
         return TreeFile(relative, key.size, key.sha256, present=False)

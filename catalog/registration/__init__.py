@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog.readers.collection import collection_paused
 from catalog.readers.reading import Reading
 from catalog.registration.known import Known
 from catalog.registration.model import Counts, Plan, VersionInfo
@@ -38,10 +39,11 @@ def plan(
         ConflictError: To be registered as new, and registered already (``params['dataset']`` says as what).
         NotFoundError: There is no such dataset to revise.
     """
-    if dataset is None:
-        _refuse_twice(repository, version)
-        return Planner(Known.nothing(), reading, version, label).plan(principal, "dataset.register")
-    return Planner(Known.of(repository, dataset), reading, version, label).plan(principal, "dataset.revise")
+    with collection_paused():
+        if dataset is None:
+            _refuse_twice(repository, version)
+            return Planner(Known.nothing(), reading, version, label).plan(principal, "dataset.register")
+        return Planner(Known.of(repository, dataset), reading, version, label).plan(principal, "dataset.revise")
 
 
 def is_current(repository: Repository, dataset: str, tree: str) -> bool:

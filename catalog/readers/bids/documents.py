@@ -65,10 +65,7 @@ def read_object(raw: bytes, path: str, problems: ProblemLog) -> Document | None:
             path, f"holds {_TYPE_NAMES.get(type(found), 'nothing')} where an object is wanted; it was not read"
         )
         return None
-    for key, value in found.items():
-        if not _sound(value) or not _sound(key):
-            return _repair_members(found, path, problems)
-    return found
+    return found if _sound(found) else _repair_members(found, path, problems)
 
 
 def check_types(found: Document, path: str, schema: BidsSchema, problems: ProblemLog) -> None:
@@ -127,10 +124,20 @@ def _sound(value: Any) -> bool:
     if kind is int:
         return bool(-EXACT < value < EXACT)
     if kind is list:
-        return all(map(_sound, value))
+        return _is_sound_vector(value) or all(map(_sound, value))
     if kind is dict:
         return all(map(_sound, value)) and all(map(_sound, value.values()))
     return True
+
+
+def _is_sound_vector(values: list[Any]) -> bool:
+    """Tell whether a list holds sound numbers alone, as long ones (slice times, gradients) nearly always do."""
+    if not values or type(values[0]) not in (int, float):
+        return False
+    try:
+        return bool(math.isfinite(sum(values)) and max(values) < EXACT and min(values) > -EXACT)
+    except (TypeError, OverflowError):
+        return False
 
 
 def _encodes(text: str) -> bool:

@@ -28,9 +28,13 @@ class Layout:
 
     def __init__(self, files: Iterable[NamedFile], *, ignore: Sequence[str] = ()) -> None:
         self._found: dict[str, dict[tuple[str, str], _ByKeys]] = {}
+        sorted_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
         for file in files:
-            keys = tuple(sorted(key for key in file.entities if key not in ignore))
-            values = tuple(file.entities[key] for key in keys)
+            named = tuple(file.entities)
+            keys = sorted_keys.get(named)
+            if keys is None:
+                keys = sorted_keys[named] = tuple(sorted(key for key in named if key not in ignore))
+            values = tuple([file.entities[key] for key in keys])
             kinds = self._found.setdefault(file.folder.path, {})
             by_values = kinds.setdefault((file.suffix, file.extension), {}).setdefault(keys, {})
             by_values.setdefault(values, []).append(file)

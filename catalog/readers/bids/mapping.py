@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document, Terms
 from ontology.crosswalk import Value
+from ontology.crosswalk_tables import NUMBER_UNITS, SIDECAR
 
 Values = dict[str, list[Document]]
 Stated = Sequence[tuple[str, Document]]
@@ -15,10 +16,15 @@ Stated = Sequence[tuple[str, Document]]
 
 _GROUP = "group"
 _DIAGNOSIS = "diagnosis"
+_UNITS = frozenset(NUMBER_UNITS.values())
+_PLAIN = (str, int, float, bool)
 
 
 class Mapper:
     """The crosswalk as the BIDS reader uses it.
+
+    What a sidecar states is asked member by member: of the thousands of sidecars of a dataset most say the same
+    in most members, and only what differs is worked out again.
 
     Args:
         terms: The crosswalk.
@@ -30,7 +36,9 @@ class Mapper:
         self._problems = problems
         self._cells: dict[tuple[str, str, str, str | None], Stated] = {}
         self._categorical: dict[str, bool] = {}
-        self._json: dict[int, tuple[Value, Document]] = {}
+        self._named: dict[tuple[str, str], Stated] = {}
+        self._members: dict[tuple[str, type, Any, Any], Stated] = {}
+        self._uses: dict[int, tuple[Stated, int]] = {}
         self.mapped: dict[str, dict[str, int]] = {}
         self.unmapped: dict[str, dict[str, int]] = {}
 
@@ -53,23 +61,63 @@ class Mapper:
 
     def imaging(self, suffix: str, datatype: str, metadata: Document) -> Values:
         """Return the properties that suffix, datatype and sidecar of a recording state."""
+        stated = [self._from_name(suffix, datatype)]
+        stated += [self._from_member(name, metadata) for name in SIDECAR if name in metadata and name not in _UNITS]
         properties: Values = {}
-        for name, values in self._terms.acquisition(suffix, datatype, metadata).items():
-            stated = [found for value in values if (found := self._as_json(value))["value"] is not None]
-            for found in stated:
-                self._count(name, found, ".", name)
-            if stated:
-                properties[name] = stated
+        for found in stated:
+            if found:
+                self._use(found)
+            for prop, value in found:
+                properties.setdefault(prop, []).append(value)
         return properties
+
+    def settle(self) -> None:
+        """Add what recordings state to the account; to be called once, after the last of them."""
+        for found, times in self._uses.values():
+            for prop, value in found:
+                self._count(prop, value, ".", prop, times)
+        self._uses.clear()
+
+    def _use(self, found: Stated) -> None:
+        """Note that a recording states ``found``; counted when all are read, since it is the same for most."""
+        known = self._uses.get(id(found))
+        self._uses[id(found)] = (found, 1 if known is None else known[1] + 1)
+
+    def _from_name(self, suffix: str, datatype: str) -> Stated:
+        key = (suffix, datatype)
+        known = self._named.get(key)
+        if known is None:
+            known = self._named[key] = self._ask(suffix, datatype, {})
+        return known
+
+    def _from_member(self, name: str, metadata: Document) -> Stated:
+        given = metadata[name]
+        unit_name = NUMBER_UNITS.get(name)
+        unit = metadata.get(unit_name) if unit_name else None
+        if not isinstance(given, _PLAIN) or not (unit is None or isinstance(unit, str)):
+            return self._ask_member(name, {name: given} | ({unit_name: unit} if unit_name else {}))
+        key = (name, type(given), given, unit)
+        known = self._members.get(key)
+        if known is None:
+            said = {name: given} if unit is None else {name: given, str(unit_name): unit}
+            known = self._members[key] = self._ask_member(name, said)
+        return known
+
+    def _ask_member(self, name: str, said: Document) -> Stated:
+        """Return what one member states; the name that goes with it is any, and what it states is left out."""
+        found = self._ask("T1w", "anat", said)
+        return tuple((prop, value) for prop, value in found if value.get("source") == name)
+
+    def _ask(self, suffix: str, datatype: str, metadata: Document) -> Stated:
+        found = self._terms.acquisition(suffix, datatype, metadata)
+        return tuple(_stated((prop, value) for prop, values in found.items() for value in values))
 
     def _read_cell(self, key: tuple[str, str, str, str | None], description: Document | None) -> Stated:
         column, original, source, session = key
         prop = self._property(column, description)
         value = self._terms.value(prop, original, description=description, source=source, session=session)
-        if value.value is None:
-            return ()
-        stated = [(prop, self._as_json(value))]
-        if prop == _GROUP and value.term and self._terms.is_diagnosis(value):
+        stated = _stated([(prop, value)])
+        if stated and prop == _GROUP and value.term and self._terms.is_diagnosis(value):
             stated.append((_DIAGNOSIS, stated[0][1]))
         return stated
 
@@ -77,15 +125,7 @@ class Mapper:
         about = description if isinstance(description, dict) else None
         return self._terms.participant_property(column, description=about)
 
-    def _as_json(self, value: Value) -> Document:
-        """Return a value as records hold it; the crosswalk hands out equal values as one object."""
-        known = self._json.get(id(value))
-        if known is None:
-            # The value is kept beside its form so that its identity is not given to another object.
-            known = self._json[id(value)] = (value, value.to_json())
-        return known[1]
-
-    def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str) -> None:
+    def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str, times: int = 1) -> None:
         if "term" in value:
             counts = self.mapped.setdefault(prop, {})
         elif isinstance(value["value"], str) and self._is_categorical(prop):
@@ -95,13 +135,17 @@ class Mapper:
         text = value["original"]
         if text not in counts and "term" not in value:
             self._problems.add(source, f"{text!r} found no term; it is kept as text", column)
-        counts[text] = counts.get(text, 0) + 1
+        counts[text] = counts.get(text, 0) + times
 
     def _is_categorical(self, prop: str) -> bool:
         found = self._categorical.get(prop)
         if found is None:
             found = self._categorical[prop] = self._terms.categorical(prop)
         return found
+
+
+def _stated(values: Iterable[tuple[str, Value]]) -> list[tuple[str, Document]]:
+    return [(prop, value.to_json()) for prop, value in values if value.value is not None]
 
 
 def _plain(name: str) -> str:

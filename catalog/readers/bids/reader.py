@@ -16,6 +16,7 @@ from catalog.readers.bids.recordings import Recording, attach, find_recordings
 from catalog.readers.bids.schema import load_schema
 from catalog.readers.bids.sorting import sort_files
 from catalog.readers.bids.tables import Table
+from catalog.readers.collection import collection_paused
 from catalog.readers.contents import Contents
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document, Reading, Terms
@@ -40,7 +41,8 @@ def read_bids(tree: Tree, terms: Terms) -> Reading:
     files = tree.files()
     if not is_bids(files):
         raise _refusal(files)
-    return BidsReader(tree, files, terms).reading()
+    with collection_paused():
+        return BidsReader(tree, files, terms).reading()
 
 
 def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
@@ -100,10 +102,12 @@ class BidsReader:
         self._contents.complete(self._sorted.raw)
         self._check_names(found)
         derivatives = self._derivatives()
+        documents_found = [acquisitions.document(recording, derived=derivative) for recording in found]
+        self._mapper.settle()
         return Reading(
             dataset=dataset,
             participants=people.documents(),
-            acquisitions=[acquisitions.document(recording, derived=derivative) for recording in found],
+            acquisitions=documents_found,
             dataset_files=dataset_files(left, self._contents),
             derivatives=derivatives,
             problems=self._problems.collect(),

@@ -320,3 +320,31 @@ def test_types_that_the_schema_forbids_are_reported_and_kept(reading: Any) -> No
     found = reading({**T1W, "T1w.json": '{"MagneticFieldStrength": "3T", "Own": "3T", "EchoTime": [0.1, 0.2]}'})
     assert found.acquisitions[0]["metadata"]["MagneticFieldStrength"] == "3T"
     assert [(p.field, p.detail) for p in found.problems] == [("MagneticFieldStrength", '"3T" is not a number')]
+
+
+def test_members_asked_one_by_one_say_what_all_of_them_say_together(crosswalk: Crosswalk) -> None:
+    from catalog.readers.bids.mapping import Mapper
+    from catalog.readers.problems import ProblemLog
+
+    metadata: dict[str, Any] = {
+        "MagneticFieldStrength": 3,
+        "Manufacturer": "Siemens",
+        "ManufacturersModelName": "Prisma",
+        "RepetitionTime": "2.5",
+        "EchoTime": [0.1, 0.2],
+        "FlipAngle": True,
+        "BodyPart": "BRAIN",
+        "TracerName": ["FDG", "x"],
+        "InjectedRadioactivity": 100,
+        "InjectedRadioactivityUnits": "MBq",
+        "TaskName": "n/a",
+        "Other": {"x": 1},
+    }
+    mapper = Mapper(crosswalk, ProblemLog())
+    for suffix, datatype in (("T1w", "anat"), ("bold", "func"), ("SPIM", "micr"), ("unknown", "nowhere")):
+        together = crosswalk.acquisition(suffix, datatype, metadata)
+        assert mapper.imaging(suffix, datatype, metadata) == {
+            prop: [value.to_json() for value in values if value.value is not None]
+            for prop, values in together.items()
+            if any(value.value is not None for value in values)
+        }
