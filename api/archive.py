@@ -20,6 +20,7 @@ from ontology.errors import ConflictError, InvalidRequestError, NotFoundError
 
 FOLDERS = ("keys", "terms", "pipelines")
 FILES = (FILE_NAME,)
+STORE = "catalog.sqlite"
 MARK = "sillage-backup-1"
 
 
@@ -27,18 +28,15 @@ MARK = "sillage-backup-1"
 def archive(catalogue: Catalogue) -> Iterator[Path]:
     """Make the archive of an open catalogue; the file is gone when the context ends."""
     with tempfile.TemporaryDirectory(dir=catalogue.directory, prefix=".backup-") as folder:
-        store = Path(folder) / "store"
+        store = Path(folder) / STORE
         catalogue.repository.backup(store)
         target = Path(folder) / "backup.tar"
         with tarfile.open(target, "w") as tar:
-            info = tarfile.TarInfo(MARK)
-            tar.addfile(info)
-            for file in sorted(store.rglob("*")):
-                if file.is_file():
-                    tar.add(file, arcname=file.relative_to(store).as_posix())
+            tar.addfile(tarfile.TarInfo(MARK))
+            tar.add(store, arcname=STORE)
             for name in (*FOLDERS, *FILES):
                 present = catalogue.directory / name
-                if present.exists() and not (store / name).exists():
+                if present.exists():
                     tar.add(present, arcname=name)
         yield target
 

@@ -73,6 +73,7 @@ class Client:
             url, token = BASE_URL, token or own
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Timeout(timeout, connect=10.0)
+        self._transport = transport
         self._http = httpx.Client(base_url=str(url), headers=headers, transport=transport, timeout=limits)
 
     def __enter__(self) -> Client:
@@ -82,6 +83,18 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def acting_as(self, token: str | None) -> Client:
+        """Return a client of the same catalogue for somebody else; it lives as long as this one."""
+        other = object.__new__(Client)
+        other._http = httpx.Client(
+            base_url=self._http.base_url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            transport=self._transport,
+            timeout=self._http.timeout,
+        )
+        other._transport = self._transport
+        return other
 
     def close(self) -> None:
         """Close connections; in process, shut the application down."""

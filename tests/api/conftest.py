@@ -1,0 +1,109 @@
+"""A small study on disk, a catalogue, and clients of it as different people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.catalogue import create
+from sillage.client import Client
+
+PEOPLE = (
+    ("01", 34, "F", "multiple sclerosis", 3),
+    ("02", 45, "M", "relapsing-remitting multiple sclerosis", 3),
+    ("03", 61, "F", "healthy", 1.5),
+    ("04", "n/a", "M,", "", 3),
+)
+
+
+def write_study(root: Path, name: str = "A small study") -> Path:
+    """Write a BIDS dataset of four people with a T1w and a FLAIR each, of a few bytes."""
+    root.mkdir(parents=True)
+    described = {"Name": name, "BIDSVersion": "1.10.0", "License": "CC0", "Authors": ["Ada Lovelace"]}
+    (root / "dataset_description.json").write_text(json.dumps(described))
+    rows = [f"sub-{label}\t{age}\t{sex}\t{diagnosis}" for label, age, sex, diagnosis, _ in PEOPLE]
+    (root / "participants.tsv").write_text("\n".join(["participant_id\tage\tsex\tdiagnosis", *rows]) + "\n")
+    for label, _, _, _, tesla in PEOPLE:
+        folder = root / f"sub-{label}" / "anat"
+        folder.mkdir(parents=True)
+        for suffix in ("T1w", "FLAIR"):
+            (folder / f"sub-{label}_{suffix}.nii.gz").write_bytes(f"{name} {label} {suffix}".encode())
+            (folder / f"sub-{label}_{suffix}.json").write_text(json.dumps({"MagneticFieldStrength": tesla}))
+    return root
+
+
+def write_pipeline(root: Path, command: str, *, name: str = "copy", level: str = "participant") -> dict[str, Any]:
+    """Return a descriptor that runs a shell script over T1w images; the script lies in ``root``."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "run.sh").write_text(command)
+    return {
+        "name": name,
+        "description": "A pipeline for tests",
+        "tool-version": "1.0.0",
+        "schema-version": "0.5",
+        "command-line": "sh run.sh [IMAGES]",
+        "inputs": [{"id": "images", "name": "Images", "type": "File", "list": True, "value-key": "[IMAGES]"}],
+        "output-files": [{"id": "copies", "name": "Copies", "path-template": "out/**/*.txt", "optional": True}],
+        "custom": {
+            "sillage": {
+                "level": level,
+                "files": ".",
+                "environment": {"kind": "system"},
+                "resources": {"wall_s": 20, "disk_gb": 0.1},
+                "inputs": {"images": {"select": "suffix = 'T1w'", "all": True}},
+            }
+        },
+    }
+
+
+COPY = 'mkdir -p out && for f in "$@"; do wc -c < "$f" > out/"$(basename "$f" .nii.gz)"_size.txt; done; echo done\n'
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return write_study(tmp_path / "study")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    directory = tmp_path / "catalog"
+    create(directory, title="Test catalogue")
+    return directory
+
+
+@pytest.fixture
+def client(catalog: Path) -> Iterator[Client]:
+    with Client(catalog=catalog) as made:
+        yield made
+
+
+@pytest.fixture
+def registered(client: Client, study: Path) -> dict[str, Any]:
+    return client.register_dataset(study)
+
+
+@pytest.fixture
+def somebody(client: Client) -> Callable[..., Client]:
+    """Make a client for a new person with a role; shares the application with ``client``."""
+
+    def make(role: str | None = None, dataset: str | None = None) -> Client:
+        body = {"name": f"Somebody, {role}", "role": role, "dataset": dataset}
+        token = client.post("principals", body)["token"]
+        return client.acting_as(token)
+
+    return make
+
+
+@pytest.fixture
+def register_copy(client: Client, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Register a shell pipeline."""
+
+    def make(command: str = COPY, **options: Any) -> dict[str, Any]:
+        folder = tmp_path / f"pipeline-{options.get('name', 'copy')}"
+        return client.register_pipeline(write_pipeline(folder, command, **options), folder)
+
+    return make

@@ -1,0 +1,70 @@
+"""What all tests share: settings kept out, real material found, services required where CI says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True, max_examples=50)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
+KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
+
+
+def pytest_configure() -> None:
+    """Keep the caller's own catalogue and settings out of the tests."""
+    for name in [name for name in os.environ if name.startswith("SILLAGE_") and name not in KEPT]:
+        if not name.startswith("SILLAGE_TEST_"):
+            del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a service, by the fixtures that they ask for."""
+    for item in items:
+        if {"bubblewrap", "chromium"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.service)
+
+
+def _missing(service: str, what: str) -> None:
+    message = f"{service} is not to be had here: {what}"
+    if service in REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> str:
+    """Path of a bubblewrap that works here."""
+    path = shutil.which("bwrap")
+    if path is None:
+        _missing("bubblewrap", "install the package bubblewrap")
+    tried = subprocess.run([str(path), "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        _missing("bubblewrap", "it is installed and cannot make a namespace")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the system's Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        _missing("chromium", "install the package chromium")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real third-party material; see CONTRIBUTING.md."""
+    path = Path(os.environ.get("SILLAGE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"real data are not at {path}: set SILLAGE_TEST_DATA")
+    return path
