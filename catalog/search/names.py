@@ -77,5 +77,8 @@ def well_known(level: Level) -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def fold(text: str) -> str:
-    """Return the form in which texts are compared: Unicode NFC, case folded, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    """Return the form in which texts are compared: Unicode NFC, case folded, white space collapsed.
+
+    NUL becomes U+FFFD, because many engines take it for the end of a text.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\0", "\ufffd").split())

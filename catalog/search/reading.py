@@ -165,11 +165,23 @@ def _count_number(value: Any) -> int:
 def _property(value: Any, level: Level) -> str:
     """Return the name of a property operand; ``casei(property)`` is the property, for texts are folded anyway."""
     value = _uncased(value)
-    if not isinstance(value, dict) or not isinstance(value.get("property"), str):
-        raise refused(f"{_shown(value)} stands where a property is expected", "Write it as: property operator value.")
+    if not _is_property(value):
+        raise _not_a_property(value)
     name: str = value["property"]
     _check_text(name)
     return canonical_name(name, level)
+
+
+def _is_property(value: Any) -> bool:
+    value = _uncased(value)
+    return isinstance(value, dict) and isinstance(value.get("property"), str)
+
+
+def _not_a_property(value: Any) -> InvalidRequestError:
+    op = value.get("op") if isinstance(value, dict) else None
+    if isinstance(op, str) and op.lower() not in _LEAVES and op.lower() not in ("and", "or", "not"):
+        return refused(f"{op!r} is not supported")
+    return refused(f"{_shown(value)} stands where a property is expected", "Write it as: property operator value.")
 
 
 def _uncased(value: Any) -> Any:
@@ -218,7 +230,7 @@ def _not_a_literal(value: Any) -> InvalidRequestError:
                 "DATE, TIMESTAMP and INTERVAL are not supported",
                 "Write times as text, as they are in BIDS: '2020-01-31'.",
             )
-        if isinstance(value.get("op"), str):
+        if isinstance(value.get("op"), str) and value["op"].lower() not in ("has", "count", "under"):
             return refused(f"{value['op']!r} is not supported")
     return refused(
         f"{_shown(value)} stands where a value is expected", "Write a text in single quotes, a number, TRUE or FALSE."
@@ -235,7 +247,7 @@ def _shown(value: Any) -> str:
 
 def _comparison(op: str, args: list[Any], level: Level) -> Condition:
     first, second = _pair(op, args)
-    if not (isinstance(_uncased(first), dict) and "property" in _uncased(first)):
+    if not _is_property(first) and _is_property(second):
         first, second, op = second, first, _FLIPPED[op]
     name, value = _property(first, level), _scalar(second)
     if isinstance(value, bool) and op not in ("=", "<>"):
