@@ -132,7 +132,8 @@ def read(data: bytes) -> ProvDocument:
         inner = _mapping(content, key)
         inside = scope.inner(_prefixes(inner))
         inside.declare_in(document)
-        _read_sections(inner, document.bundle(scope.name(key)), inside, bundles=False)
+        # Other readers resolve a bundle's own name by the bundle's own prefixes too.
+        _read_sections(inner, document.bundle(inside.name(key)), inside, bundles=False)
     return document
 
 

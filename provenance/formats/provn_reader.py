@@ -67,10 +67,12 @@ class _Parser:
         document = ProvDocument()
         self._scope = self._declarations(Scope({}))
         self._scope.declare_in(document)
-        while self._current[1] not in ("endDocument", "bundle"):
-            self._statement(document)
-        while self._current[1] == "bundle":
-            self._bundle(document)
+        # The grammar puts bundles last; examples of the Recommendation itself do not.
+        while self._current[1] != "endDocument":
+            if self._current[1] == "bundle":
+                self._bundle(document)
+            else:
+                self._statement(document)
         self._word("endDocument")
         if self._current is not _END:
             self._fail("the end")
@@ -78,9 +80,11 @@ class _Parser:
 
     def _bundle(self, document: ProvDocument) -> None:
         self._word("bundle")
-        bundle = document.bundle(self._identifier())
+        written = self._take("integer" if self._current[0] == "integer" else "name")
         outer, self._scope = self._scope, self._declarations(self._scope)
         self._scope.declare_in(document)
+        # A bundle's own name too is read by the bundle's own declarations (PROV-N 3.1.3).
+        bundle = document.bundle(self._name(written))
         while self._current[1] != "endBundle":
             self._statement(bundle)
         self._word("endBundle")
