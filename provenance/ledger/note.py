@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 
 from ontology.errors import IntegrityError, InvalidRequestError
 from provenance.ledger.keys import SigningKey, VerifierKey
 
 _MAX_BYTES = 1 << 20
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _PREFIX = "\N{EM DASH} "
 
 
@@ -19,7 +21,7 @@ def sign_note(text: str, key: SigningKey) -> str:
     Raises:
         InvalidRequestError: ``text`` does not end in a newline, or holds other control characters.
     """
-    if not text.endswith("\n") or any(ord(c) < 0x20 and c != "\n" for c in text):
+    if not text.endswith("\n") or _CONTROL.search(text):
         raise InvalidRequestError("the text of a note ends in a newline and holds no other control characters")
     signature = base64.b64encode(key.id + key.sign(text.encode())).decode()
     return f"{text}\n{_PREFIX}{key.name} {signature}\n"
@@ -51,7 +53,7 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> str:
 
 def _parse(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     wrong = InvalidRequestError("this is not a signed note", field="checkpoint")
-    if len(note) > _MAX_BYTES or any(ord(c) < 0x20 and c != "\n" for c in note):
+    if len(note) > _MAX_BYTES or _CONTROL.search(note):
         raise wrong
     head, found, tail = note.rpartition("\n\n")
     if not found or not tail.endswith("\n"):

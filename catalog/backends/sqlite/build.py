@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from catalog.backends.sqlite.connection import translate
-from catalog.backends.sqlite.snapshot import PREDICATES
+from catalog.backends.sqlite.predicates import PREDICATES
 from ontology.errors import ConflictError
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.keys import SigningKey

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from catalog.backends.sqlite.predicates import read
 from catalog.backends.sqlite.prepared import listed_files
-from catalog.backends.sqlite.snapshot import ERASED, LIVE, PREDICATES, WITHDRAWN
+from catalog.backends.sqlite.snapshot import ERASED, LIVE, WITHDRAWN
 from catalog.model import Problem
-from ontology.errors import InvalidRequestError
+from ontology.errors import IntegrityError, InvalidRequestError
 from ontology.namespaces import PART_OF
 
 _STATES = {None: LIVE, "withdrawn": WITHDRAWN, "erased": ERASED}
@@ -66,9 +67,10 @@ def check_view(connection: sqlite3.Connection) -> Iterator[Problem]:
     yield from _check_history(connection)
     yield from _check_files(connection, listed)
     yield from _check_superseded(connection)
-    known = dict(connection.execute("SELECT curie, key FROM predicate"))
-    if any(known.get(curie) != key for key, curie in enumerate(PREDICATES, 1)):
-        yield Problem("predicates", "those that every store knows are not all there")
+    try:
+        read(connection)
+    except IntegrityError as error:
+        yield Problem("predicates", error.detail)
     stray = connection.execute(_STRAY_EDGES).fetchone()[0]
     if stray:
         yield Problem("edges", f"{stray} start at neither a record nor a file")

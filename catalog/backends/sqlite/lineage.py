@@ -8,15 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from catalog.backends.sqlite.predicates import LINEAGE_KEYS
 from catalog.model import Edge
 from catalog.repository import Lineage, LineageNode
 from ontology.errors import InvalidRequestError, NotFoundError
 from ontology.identifiers import last_part
-from ontology.namespaces import LINEAGE
 
 UP, DOWN = "up", "down"
 EXTERNAL = "External"
 """Type of a node that edges name and no record describes."""
+
+_LINEAGE_KEYS = ", ".join(map(str, sorted(LINEAGE_KEYS)))
 
 Link = tuple[int, int, int]
 """Source, predicate and target, by their keys."""
@@ -47,13 +49,15 @@ LEFT JOIN record AS r ON r.key = n.key LEFT JOIN file AS f ON f.key = n.key
 class _Direction(NamedTuple):
     near: str
     far: str
-    lineage: str
 
     def fill(self, query: str) -> str:
-        return query.format(near=self.near, far=self.far, lineage=self.lineage)
+        return query.format(near=self.near, far=self.far, lineage=_LINEAGE_KEYS)
 
     def ends(self, link: Link) -> tuple[int, int]:
         return (link[0], link[2]) if self.near == "source" else (link[2], link[0])
+
+
+_UP, _DOWN = _Direction("source", "target"), _Direction("target", "source")
 
 
 def lineage(
@@ -74,19 +78,13 @@ def lineage(
     row = connection.execute("SELECT key FROM node WHERE iri = ?", (iri,)).fetchone()
     if row is None:
         raise NotFoundError(f"there is nothing by the name of {iri}", field="id")
-    way = _way(connection, direction)
+    way = _UP if direction == UP else _DOWN
     if depth is None and limit is None:
         links = connection.execute(way.fill(_CLOSURE), {"start": row[0]}).fetchall()
         depths, truncated = _depths(row[0], links, way), False
     else:
         depths, links, truncated = _bounded(connection, row[0], way, depth=depth, limit=limit)
     return _described(connection, iri, direction, depths, links, truncated=truncated)
-
-
-def _way(connection: sqlite3.Connection, direction: str) -> _Direction:
-    keys = [key for key, curie in connection.execute("SELECT key, curie FROM predicate") if curie in LINEAGE]
-    near, far = ("source", "target") if direction == UP else ("target", "source")
-    return _Direction(near, far, ", ".join(map(str, keys)))
 
 
 def _depths(start: int, links: Iterable[Link], way: _Direction) -> dict[int, int]:

@@ -14,10 +14,18 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from catalog.backends.sqlite.cycles import find_cycle
-from catalog.backends.sqlite.prepared import Kind, ListedFile, PreparedChange, PreparedCommit, body_head
+from catalog.backends.sqlite.predicates import LINEAGE_KEYS, PART_OF_KEY, Predicates
+from catalog.backends.sqlite.prepared import (
+    Kind,
+    ListedFile,
+    PreparedChange,
+    PreparedCommit,
+    body_head,
+    quoted,
+    quoted_list,
+)
 from catalog.backends.sqlite.snapshot import ERASED, LIVE, WITHDRAWN, Arrow, Node, RecordRow, Snapshot
 from catalog.model import Committed, MustBeAbsent
-from ontology.canonical import canonical_json
 from ontology.errors import ConflictError, IntegrityError, NotFoundError, RequirementFailedError
 from provenance.ledger.entry import SALT_BYTES, Entry, body_digest
 
@@ -51,9 +59,18 @@ class Plan:
         erased: ``(IRI, version of the tombstone)`` of records to erase.
     """
 
-    def __init__(self, connection: sqlite3.Connection, snapshot: Snapshot, *, size: int, time: str) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        snapshot: Snapshot,
+        predicates: Predicates,
+        *,
+        size: int,
+        time: str,
+    ) -> None:
         self._connection = connection
         self._snapshot = snapshot
+        self._predicates = predicates
         self._size = size
         self._time = time
         self._salts = b""
@@ -123,8 +140,7 @@ class Plan:
             before = self._snapshot.edges[source]
             removed.extend((source, *arrow) for arrow in before - after)
             added.extend((source, *arrow) for arrow in after - before)
-        part_of = self._snapshot.part_of
-        added.extend((file, part_of, record) for file, record in self.memberships.items())
+        added.extend((file, PART_OF_KEY, record) for file, record in self.memberships.items())
         return removed, added
 
     def alias_changes(self) -> tuple[list[tuple[str]], list[tuple[str, int]]]:
@@ -154,8 +170,8 @@ class Plan:
             self._list_files(node.key, change.files, sequence)
         body = b'%b,"id":%b,"type":%b,"version":%d}' % (
             change.head or b"",
-            canonical_json(change.id),
-            canonical_json(change.type),
+            quoted(change.id),
+            quoted(change.type),
             version,
         )
         self._enter(commit, change, version, body)
@@ -198,10 +214,10 @@ class Plan:
         files = self._hide_files(node.key, sequence)
         body = b'%b,"files":%b,"id":%b,"state":%b,"type":%b,"version":%d}' % (
             body_head(document, before["edges"], aliases),
-            canonical_json(files),
-            canonical_json(change.id),
+            quoted_list(files),
+            quoted(change.id),
             b'"erased"' if erase else b'"withdrawn"',
-            canonical_json(previous.type),
+            quoted(previous.type),
             version,
         )
         self._enter(commit, change, version, body)
@@ -255,13 +271,14 @@ class Plan:
         if after == before:
             return
         self.edges[source] = after
-        lineage = self._snapshot.lineage
-        self._added.extend((source, arrow[1]) for arrow in after if arrow[0] in lineage and arrow not in before)
+        for arrow in after:
+            if arrow[0] in LINEAGE_KEYS and arrow not in before:
+                self._added.append((source, arrow[1]))
 
     def _predicate(self, curie: str) -> int:
-        key = self._snapshot.predicates.get(curie) or self.predicates.get(curie)
+        key = self.predicates.get(curie) or self._predicates.find(curie)
         if key is None:
-            key = self.predicates[curie] = max(self._snapshot.predicates.values()) + len(self.predicates) + 1
+            key = self.predicates[curie] = self._predicates.next() + len(self.predicates)
         return key
 
     def _name(self, key: int, iri: str, names: frozenset[str]) -> None:
@@ -325,16 +342,16 @@ class Plan:
     def _causes(self, keys: Iterable[int]) -> dict[int, list[int]]:
         """Return what each of ``keys`` directly rests on, as it will be after this plan."""
         found: defaultdict[int, list[int]] = defaultdict(list)
-        lineage, stored = self._snapshot.lineage, []
+        stored: list[int] = []
         for key in keys:
             if key in self.edges:
-                found[key].extend(target for predicate, target in self.edges[key] if predicate in lineage)
+                found[key].extend(target for predicate, target in self.edges[key] if predicate in LINEAGE_KEYS)
             elif not self._snapshot.is_new(key):
                 stored.append(key)
             if key in self.memberships:
                 found[key].append(self.memberships[key])
         for source, predicate, target in self._snapshot.edges_from(stored) if stored else ():
-            if predicate in lineage:
+            if predicate in LINEAGE_KEYS:
                 found[source].append(target)
         return found
 

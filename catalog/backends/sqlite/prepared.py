@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from catalog.model import Change, Commit, Durability, Erase, Note, Put, Requirement, Withdraw
@@ -153,10 +154,20 @@ def _check_dataset(document: Mapping[str, Any]) -> None:
 def body_head(document: Mapping[str, Any], edges: Sequence[tuple[str, str]], aliases: Sequence[str]) -> bytes:
     """Return the first three members of a body, which do not depend on the state of the store."""
     return b'{"aliases":%b,"document":%b,"edges":%b' % (
-        canonical_json(list(aliases)) if aliases else b"[]",
+        quoted_list(aliases),
         canonical_json(document),
-        canonical_json([list(pair) for pair in edges]) if edges else b"[]",
+        b"[%b]" % b",".join([quoted_list(pair) for pair in edges]),
     )
+
+
+def quoted(text: str) -> bytes:
+    """Return a text as canonical JSON (RFC 8785, section 3.2.2.2), which is how Python writes it as well."""
+    return encode_basestring(text).encode()
+
+
+def quoted_list(texts: Iterable[str]) -> bytes:
+    """Return a list of texts as canonical JSON."""
+    return f"[{','.join(map(encode_basestring, texts))}]".encode()
 
 
 def listed_files(document: Mapping[str, Any]) -> tuple[ListedFile, ...]:

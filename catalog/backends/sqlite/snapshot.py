@@ -8,22 +8,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from catalog.backends.sqlite.predicates import PART_OF_KEY
 from catalog.backends.sqlite.prepared import Kind, PreparedCommit
-from ontology import namespaces
-from ontology.errors import IntegrityError
-from ontology.namespaces import LINEAGE, PART_OF
 
 LIVE, WITHDRAWN, ERASED = 0, 1, 2
-PREDICATES: tuple[str, ...] = (
-    *sorted(LINEAGE),
-    namespaces.ASSOCIATED_WITH,
-    namespaces.ATTRIBUTED_TO,
-    namespaces.ACTED_ON_BEHALF_OF,
-    namespaces.INFLUENCED_BY,
-    namespaces.CONFORMS_TO,
-    namespaces.IDENTIFIES,
-)
-"""Predicates that every store knows from the start, numbered from 1; others are added as they come."""
 
 Arrow = tuple[int, int]
 """Predicate and target of an edge, by their keys."""
@@ -87,7 +75,7 @@ class Snapshot:
         holders: Key of the record that holds each alias that the batch mentions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, batch: Collection[PreparedCommit]) -> None:
+    def __init__(self, connection: sqlite3.Connection, batch: Collection[PreparedCommit], *, next_key: int) -> None:
         self._connection = connection
         self.nodes: dict[str, Node] = {}
         self.edges: defaultdict[int, frozenset[Arrow]] = defaultdict(frozenset)
@@ -95,12 +83,7 @@ class Snapshot:
         self.holders: dict[str, int] = {}
         self._moved: set[int] = set()
         self._asked: set[str] = set()
-        self._first_new = self._next = _one(connection, "SELECT coalesce(max(key), 0) + 1 FROM node")
-        self.predicates = dict(connection.execute("SELECT curie, key FROM predicate"))
-        if any(self.predicates.get(curie) != key for key, curie in enumerate(PREDICATES, 1)):
-            raise IntegrityError("the table of predicates is damaged")
-        self.lineage = frozenset(key for curie, key in self.predicates.items() if curie in LINEAGE)
-        self.part_of = self.predicates[PART_OF]
+        self._first_new = self._next = next_key
         self._read_nodes(set(_names(batch)))
         self._number_records(batch)
         self._read_changed(batch)
@@ -124,7 +107,7 @@ class Snapshot:
 
     def files_of(self, record: int) -> list[tuple[int, str]]:
         """Return key and IRI of all files that the stored versions of a record ever listed."""
-        return self._connection.execute(_FILES_OF, (record, self.part_of)).fetchall()
+        return self._connection.execute(_FILES_OF, (record, PART_OF_KEY)).fetchall()
 
     def _key(self) -> int:
         self._next += 1
@@ -195,7 +178,3 @@ def _names(batch: Iterable[PreparedCommit]) -> Iterator[str]:
             dataset = None if change.document is None else change.document.get("dataset")
             if isinstance(dataset, str):
                 yield dataset
-
-
-def _one(connection: sqlite3.Connection, query: str) -> int:
-    return int(connection.execute(query).fetchone()[0])

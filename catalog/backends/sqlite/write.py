@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from catalog.backends.sqlite.connection import translate
+from catalog.backends.sqlite.connection import BUSY_SECONDS, translate
 from catalog.backends.sqlite.plan import Plan
+from catalog.backends.sqlite.predicates import Predicates
 from catalog.backends.sqlite.prepared import PreparedCommit
 from catalog.backends.sqlite.snapshot import Snapshot
 from catalog.model import Committed, Durability
@@ -18,14 +20,24 @@ from provenance.ledger.merkle import BLOCK, Frontier
 
 Outcome = Committed | SillageError
 
-_HEAD = "SELECT size, time, peaks FROM checkpoint WHERE id = 1"
+_HEAD = "SELECT size, time, peaks, (SELECT coalesce(max(key), 0) + 1 FROM node) FROM checkpoint WHERE id = 1"
 _MOVE_HEAD = "UPDATE checkpoint SET size = ?, time = ?, peaks = ?, note = ? WHERE id = 1"
 _ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _RECORD = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)"
+_SCRUB_MS = 1_000
 _ERASE = """
 DELETE FROM body WHERE sequence IN (SELECT sequence FROM entry WHERE subject = ? AND version < ?)
 """
+
+
+class _Head(NamedTuple):
+    """Where the ledger ends, and the first key that is free."""
+
+    size: int
+    time: str
+    peaks: bytes
+    next_key: int
 
 
 class Writer:
@@ -36,6 +48,7 @@ class Writer:
         self._key = key
         self._full = True
         self._scrub = False
+        self._predicates = Predicates(connection)
 
     def write(self, batch: Sequence[PreparedCommit]) -> list[Outcome]:
         """Apply commits in one transaction; return for each what it did, or why it was refused.
@@ -50,9 +63,10 @@ class Writer:
         try:
             self._synchronise(any(commit.durability is Durability.FULL for commit in batch))
             self._connection.execute("BEGIN IMMEDIATE")
-            outcomes, plan = self._plan(batch)
+            head = self._head()
+            outcomes, plan = self._plan(batch, head)
             if plan is not None:
-                self._store(plan)
+                self._store(plan, head)
                 committing = True
                 self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -68,7 +82,9 @@ class Writer:
         """Take erased bodies out of the write-ahead log too; tried again later while a reader holds it."""
         self._scrub = True
         try:
+            self._connection.execute(f"PRAGMA busy_timeout = {_SCRUB_MS}")
             busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
         except sqlite3.Error:
             return
         self._scrub = bool(busy)
@@ -88,14 +104,13 @@ class Writer:
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    def _plan(self, batch: Sequence[PreparedCommit]) -> tuple[list[Outcome], Plan | None]:
+    def _plan(self, batch: Sequence[PreparedCommit], head: _Head) -> tuple[list[Outcome], Plan | None]:
         """Plan the batch; a commit that fails half-way spoils the plan, which is then made without it."""
-        size, last, _ = self._head()
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        snapshot = Snapshot(self._connection, batch)
+        snapshot = Snapshot(self._connection, batch, next_key=head.next_key)
         refused: dict[int, SillageError] = {}
         while True:
-            plan = Plan(self._connection, snapshot, size=size, time=max(now, last))
+            plan = Plan(self._connection, snapshot, self._predicates, size=head.size, time=max(now, head.time))
             outcomes: list[Outcome] = []
             for place, commit in enumerate(batch):
                 if place in refused:
@@ -114,14 +129,13 @@ class Writer:
             else:
                 return outcomes, plan if plan.entries else None
 
-    def _head(self) -> tuple[int, str, bytes]:
+    def _head(self) -> _Head:
         row = self._connection.execute(_HEAD).fetchone()
         if row is None:
             raise IntegrityError("the ledger has lost its head")
-        size, time, peaks = row
-        return size, time, peaks
+        return _Head(*row)
 
-    def _store(self, plan: Plan) -> None:
+    def _store(self, plan: Plan, head: _Head) -> None:
         self._many("INSERT INTO predicate (curie, key) VALUES (?, ?)", plan.predicates.items())
         self._many("INSERT INTO node VALUES (?, ?)", plan.nodes.items())
         self._many(_RECORD, [(key, *row) for key, row in plan.records.items()])
@@ -141,23 +155,19 @@ class Writer:
         )
         self._many("INSERT INTO body VALUES (?, ?, ?)", plan.bodies)
         self._many(_ERASE, plan.erased)
-        self._move_head(plan)
+        self._move_head(plan, head)
 
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        rows = list(rows)
-        if len(rows) == 1:
-            self._connection.execute(statement, rows[0])
-        elif rows:
+        if rows := list(rows):
             self._connection.executemany(statement, rows)
 
-    def _move_head(self, plan: Plan) -> None:
-        size, _, peaks = self._head()
+    def _move_head(self, plan: Plan, head: _Head) -> None:
         try:
-            frontier = Frontier.from_bytes(size, peaks)
+            frontier = Frontier.from_bytes(head.size, head.peaks)
         except ValueError as error:
             raise IntegrityError(f"the head of the ledger is damaged: {error}") from error
         completed = frontier.extend(entry.leaf_hash() for entry in plan.entries)
-        first = size // BLOCK
+        first = head.size // BLOCK
         self._many("INSERT INTO leaf_block VALUES (?, ?)", enumerate(completed, first))
         note = Checkpoint(origin=self._key.name, size=frontier.size, root=frontier.root()).sign(self._key)
         self._connection.execute(_MOVE_HEAD, (frontier.size, plan.entries[-1].time, frontier.peak_bytes(), note))
