@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from ontology.curies import expand
@@ -78,8 +79,11 @@ class ColumnRules:
 
 
 def parse_number(text: str) -> float | None:
-    """Return the number that ``text`` is; None for ``007``, ``1,5``, ``inf`` and words."""
-    return float(text) if _NUMBER.fullmatch(text) else None
+    """Return the number that ``text`` is; None for ``007``, ``1,5``, ``inf``, words, and what no float can hold."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if isfinite(number) else None
 
 
 def _years(text: str) -> float | None:

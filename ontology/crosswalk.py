@@ -7,7 +7,6 @@ reports it. The original text always stays beside the value.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ontology.crosswalk_tables import (
     TERMS,
     TEXTS,
 )
-from ontology.curies import expand, is_iri
+from ontology.curies import expand
 from ontology.errors import SillageError
 from ontology.terms import Term, TermIndex
 from ontology.units import YEAR, in_years, ucum
@@ -297,16 +296,15 @@ def _measure(given: Any, unit: str | None, source: str) -> Value | None:
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         return None
     if isinstance(given, str):
-        found = _WITH_UNIT.fullmatch(given.strip())
-        number = parse_number(given.strip())
-        if found and ucum(found.group(2)) == unit:
-            number = float(found.group(1))
+        text = given.strip()
+        found = _WITH_UNIT.fullmatch(text)
+        number = parse_number(found.group(1) if found and ucum(found.group(2)) == unit else text)
         if number is None:
-            return Value(value=given, original=given, source=source)
+            return Value(value=None if text.casefold() in MISSING else given, original=given, source=source)
         return Value(value=number, original=given, unit=unit, source=source)
-    if given != given or given in (float("inf"), float("-inf")):  # NaN differs from itself
-        return Value(value=None, original=str(given), source=source)
-    return Value(value=float(given), original=json.dumps(given), unit=unit, source=source)
+    original = str(given)
+    number = parse_number(original)  # None for NaN and infinities, which some sidecars hold
+    return Value(value=number, original=original, unit=None if number is None else unit, source=source)
 
 
 def _texts(given: Any) -> list[str]:
@@ -316,9 +314,5 @@ def _texts(given: Any) -> list[str]:
 
 
 def _hashable(given: Any) -> Any:
-    return given if isinstance(given, str | int | float) else json.dumps(given, sort_keys=True, default=str)
-
-
-def is_term_reference(text: str) -> bool:
-    """Tell whether a text looks like a CURIE or IRI rather than words."""
-    return is_iri(text) or (":" in text and expand(text) is not None)
+    """Return what tells one sidecar value from another: 1, 1.0 and True are equal to Python, and NaN never is."""
+    return given if isinstance(given, str) else (type(given), repr(given))
