@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ POINTER_LIMIT = 1024
 """Pointer files are one line of about 100 bytes; a larger file is not looked into."""
 
 _KEY = re.compile(r"([A-Z0-9_]+)((?:-[A-Za-z][0-9]+)*)--([^/\0\n]+)")
+_USUAL = re.compile(r"SHA256E?-s([0-9]+)--([0-9a-f]{64})(?:\.[^/\0\n]*)?")
 _SIZE = re.compile(r"-s([0-9]+)")
 _SHA256 = re.compile(r"([0-9a-f]{64})(?:\.[^/]*)?")
 _MIXED = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
@@ -38,6 +40,9 @@ class Key:
 
 def parse_key(name: str) -> Key | None:
     """Return the key that ``name`` spells, or None."""
+    usual = _USUAL.fullmatch(name)
+    if usual is not None:
+        return Key(name, int(usual[1]), usual[2])
     found = _KEY.fullmatch(name)
     if found is None:
         return None
@@ -66,20 +71,19 @@ def key_extension(path: str) -> str:
     return "".join(f".{part}" for part in reversed(kept))
 
 
-def key_of_link(target: str) -> str | None:
-    """Return the key name that a symbolic link's target points to, or None for any other link."""
+def key_of_link(target: str) -> Key | None:
+    """Return the key that a symbolic link's target points to, or None for any other link."""
     head, _, name = target.rpartition("/")
-    if "annex/objects/" not in f"{head}/" or parse_key(name) is None:
-        return None
-    return name
+    return parse_key(name) if "annex/objects/" in head else None
 
 
-def key_of_pointer(content: bytes) -> str | None:
-    """Return the key name in an unlocked file's pointer, or None for any other content."""
+def key_of_pointer(content: bytes) -> Key | None:
+    """Return the key in an unlocked file's pointer, or None for any other content."""
     if not content.startswith(b"/annex/objects/"):
         return None
     line = content.split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
-    return key_of_link(line)
+    head, _, name = line.rpartition("/")
+    return parse_key(name) if head == "/annex/objects" else None
 
 
 @lru_cache(maxsize=65536)
@@ -111,6 +115,19 @@ def find_object(objects: str, name: str) -> str | None:
     """Return the path of a key's content in either layout, or None when it is not here."""
     for folder in hash_dirs(name):
         path = f"{objects}/{folder}/{name}/{name}"
-        if os.path.isfile(path) and not os.path.islink(path):
-            return path
+        try:
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                return path
+        except OSError:
+            continue
+    return None
+
+
+def open_object(objects: str, name: str) -> int | None:
+    """Return a descriptor for reading a key's content, or None when it is not here."""
+    for folder in hash_dirs(name):
+        try:
+            return os.open(f"{objects}/{folder}/{name}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
     return None

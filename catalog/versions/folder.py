@@ -93,7 +93,7 @@ def scan_folder(root: Path) -> Scan:
 
 def _list(root: Path, folder: str, scan: Scan) -> Iterator[os.DirEntry[str]]:
     try:
-        with os.scandir(root / folder) as entries:
+        with os.scandir(f"{root}/{folder}") as entries:
             listed = list(entries)
     except OSError as error:
         if not folder:
@@ -123,8 +123,6 @@ def _look_at(root: Path, path: str, entry: os.DirEntry[str], scan: Scan) -> None
         return
     if not stat.S_ISREG(found.st_mode):
         scan.problems.append(Problem(path, "it is neither a file, a folder nor a link: not taken in"))
-    elif not os.access(root / path, os.R_OK):
-        scan.problems.append(Problem(path, "it cannot be read: permission denied"))
     else:
         scan.files.append(SourceFile(path, found.st_size, _stamp(found), bool(found.st_mode & stat.S_IXUSR)))
 

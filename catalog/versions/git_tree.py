@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from catalog.tree import Tree, TreeFile
-from catalog.versions.annex import POINTER_LIMIT, Key, find_object, key_of_link, key_of_pointer, parse_key
+from catalog.versions.annex import POINTER_LIMIT, Key, find_object, key_of_link, key_of_pointer, open_object
 from catalog.versions.git import Repository, open_repository
 from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError
 
@@ -105,7 +105,7 @@ class GitTree(Tree):
         """
         entry = self.resolve(path)
         if entry.key is not None:
-            return _read_object(self._object(path, entry.key), path, entry.key, limit)
+            return self._read_annexed(path, entry.key, limit)
         if entry.size > limit:
             raise _too_large(path, entry.size, limit)
         content = self.contents([entry]).get(entry.oid)
@@ -123,7 +123,7 @@ class GitTree(Tree):
                 if entry.key is None:
                     wanted[path] = entry
                 else:
-                    found[path] = _read_object(self._object(path, entry.key), path, entry.key, _BATCH_BYTES)
+                    found[path] = self._read_annexed(path, entry.key, _BATCH_BYTES)
             except (NotFoundError, InvalidRequestError, IntegrityError):
                 continue
         small = {path: entry for path, entry in wanted.items() if entry.size <= _BATCH_BYTES}
@@ -139,7 +139,12 @@ class GitTree(Tree):
             InvalidRequestError: It is a link that leaves the tree.
         """
         key = self.resolve(path).key
-        return None if key is None else Path(self._object(path, key))
+        if key is None:
+            return None
+        found = find_object(self._objects, key.name)
+        if found is None:
+            raise _not_here(path)
+        return Path(found)
 
     def resolve(self, path: str) -> GitEntry:
         """Return the entry that ``path`` means, links within the tree followed.
@@ -160,13 +165,25 @@ class GitTree(Tree):
                 raise InvalidRequestError(f"{path} is a link that leaves the dataset", field="path")
         raise InvalidRequestError(f"{path} is a link that goes round in a circle", field="path")
 
-    def _object(self, path: str, key: Key) -> str:
-        found = find_object(self._objects, key.name)
-        if found is None:
-            raise NotFoundError(
-                f"{path}: its content is not here", field="path", next_step=f"Get it first: datalad get {path}"
-            )
-        return found
+    def _read_annexed(self, path: str, key: Key, limit: int) -> bytes:
+        if key.size is not None and key.size > limit:
+            raise _too_large(path, key.size, limit)
+        descriptor = open_object(self._objects, key.name)
+        if descriptor is None:
+            raise _not_here(path)
+        try:
+            content = os.read(descriptor, min(limit, key.size or limit) + 1)
+            while more := os.read(descriptor, limit + 1 - len(content)):
+                content += more
+        except OSError as error:
+            raise NotFoundError(f"{path}: its content cannot be read: {error.strerror}", field="path") from error
+        finally:
+            os.close(descriptor)
+        if len(content) > limit:
+            raise _too_large(path, key.size, limit)
+        if key.size is not None and len(content) != key.size:
+            raise IntegrityError(f"{path}: {len(content)} bytes where its key says {key.size}", field="path")
+        return content
 
     def _describe(self, path: str, entry: GitEntry, has_annex: bool) -> TreeFile:
         link = entry.target is not None
@@ -184,34 +201,23 @@ class GitTree(Tree):
         output = self.repository.try_git("ls-tree", "-r", "-z", "-l", "--full-tree", f"{self.commit}^{{commit}}")
         if output.status:
             raise NotFoundError(f"the repository has no commit {self.commit}", field="commit")
-        entries: dict[str, GitEntry] = {}
-        for line in output.stdout.split(b"\0")[:-1]:
-            head, _, name = line.partition(b"\t")
+        listed = []
+        for line in output.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            head, _, path = line.partition("\t")
             mode, _, oid, size = head.split()
-            length = int(size) if size.isdigit() else 0
-            entries[name.decode("utf-8", "surrogateescape")] = GitEntry(mode.decode(), oid.decode(), length)
-        self._find_pointers(entries)
-        return entries
+            listed.append((path, mode, oid, int(size) if size.isdigit() else 0))
+        small = {oid: size for _, mode, oid, size in listed if mode != SUBMODULE and size <= POINTER_LIMIT}
+        self._kept = self._read_blobs(small)
+        return {path: self._entry(mode, oid, size) for path, mode, oid, size in listed}
 
-    def _find_pointers(self, entries: dict[str, GitEntry]) -> None:
-        """Look into links, and into files as small as a pointer, and note what they stand for."""
-        small = {path: e for path, e in entries.items() if e.mode != SUBMODULE and e.size <= POINTER_LIMIT}
-        contents = self.contents(small.values())
-        for path, entry in small.items():
-            content = contents.get(entry.oid, b"")
-            if entry.mode == LINK:
-                target = content.decode("utf-8", "surrogateescape")
-                name = key_of_link(target)
-            else:
-                target, name = None, key_of_pointer(content)
-                self._kept[entry.oid] = content
-            if name is not None:
-                entries[path] = GitEntry(entry.mode, entry.oid, entry.size, parse_key(name))
-            elif target is not None:
-                entries[path] = GitEntry(entry.mode, entry.oid, entry.size, None, target)
-        for path, entry in entries.items():
-            if entry.mode == LINK and entry.key is None and entry.target is None:
-                entries[path] = GitEntry(entry.mode, entry.oid, entry.size, None, "/")
+    def _entry(self, mode: str, oid: str, size: int) -> GitEntry:
+        """Return an entry; links, and files as small as a pointer, are looked into for what they stand for."""
+        content = self._kept.get(oid)
+        if mode != LINK:
+            return GitEntry(mode, oid, size, None if content is None else key_of_pointer(content))
+        target = "/" if content is None else content.decode("utf-8", "surrogateescape")
+        key = key_of_link(target)
+        return GitEntry(mode, oid, size, key, target if key is None else None)
 
     def contents(self, entries: Iterable[GitEntry]) -> dict[str, bytes]:
         """Return git objects by name; those that git does not have are left out.
@@ -219,14 +225,12 @@ class GitTree(Tree):
         Raises:
             IntegrityError: One of them is damaged.
         """
+        wanted = {entry.oid: entry.size for entry in entries}
+        found = {oid: self._kept[oid] for oid in wanted if oid in self._kept}
+        return found | self._read_blobs({oid: size for oid, size in wanted.items() if oid not in found})
+
+    def _read_blobs(self, wanted: Mapping[str, int]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        wanted: dict[str, int] = {}
-        for entry in entries:
-            kept = self._kept.get(entry.oid)
-            if kept is None:
-                wanted[entry.oid] = entry.size
-            else:
-                found[entry.oid] = kept
         for batch in _batches(wanted):
             given = "".join(f"{oid}\n" for oid in batch).encode()
             output = self.repository.try_git("cat-file", "--batch", "--buffer", given=given)
@@ -250,7 +254,7 @@ def parse_batch(stream: bytes) -> Iterator[tuple[str, bytes]]:
         at += size + 1
 
 
-def _batches(wanted: dict[str, int]) -> Iterator[list[str]]:
+def _batches(wanted: Mapping[str, int]) -> Iterator[list[str]]:
     """Split object names so that no batch holds much more than :data:`_BATCH_BYTES` in memory."""
     batch: list[str] = []
     held = 0
@@ -264,17 +268,9 @@ def _batches(wanted: dict[str, int]) -> Iterator[list[str]]:
         yield batch
 
 
-def _read_object(place: str, path: str, key: Key, limit: int) -> bytes:
-    try:
-        with open(place, "rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise NotFoundError(f"{path}: its content cannot be read: {error.strerror}", field="path") from error
-    if len(content) > limit:
-        raise _too_large(path, key.size, limit)
-    if key.size is not None and len(content) != key.size:
-        raise IntegrityError(f"{path}: {len(content)} bytes where its key says {key.size}", field="path")
-    return content
+def _not_here(path: str) -> NotFoundError:
+    advice = f"Get it first: datalad get {path}"
+    return NotFoundError(f"{path}: its content is not here", field="path", next_step=advice)
 
 
 def _too_large(path: str, size: int | None, limit: int) -> InvalidRequestError:

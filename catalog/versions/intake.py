@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from catalog.model import Problem
@@ -22,9 +23,11 @@ from catalog.versions.history import (
 )
 from catalog.versions.model import Progress
 from catalog.versions.objects import AnnexObjects, full_disk_reported, synchronise_all
-from catalog.versions.source_index import Remembered, load_index, store_index
+from catalog.versions.source_index import NOTHING, SourceIndex, load_index, store_index
 from catalog.versions.working_tree import Change, apply_changes
 from ontology.errors import BackendUnavailableError, InvalidRequestError, NotFoundError
+
+_WORKERS = 4
 
 
 def scan_source(source: Path) -> Scan:
@@ -50,14 +53,14 @@ def fill_new(path: Path, source: Path, scan: Scan, *, datalad_id: str, link: boo
     with full_disk_reported():
         started_ns = time.time_ns()
         repository = initialise(path)
-        blobs = _take_files(repository, source, scan, {}, link=link, progress=progress)
+        blobs = _take_files(repository, source, scan, NOTHING, link=link, progress=progress)
         everything = sorted([*dataset_blobs(datalad_id), *blobs], key=lambda blob: blob.path)
         name = commit(
             repository, branch=BRANCH, parent=None, message="Take the dataset into the catalogue", blobs=everything
         )
         write_working_tree(path, everything)
         refresh_index(repository)
-        _remember(repository, scan.files, blobs, started_ns)
+        _remember(repository, scan, blobs, name, started_ns)
         synchronise_all(path)
     return name
 
@@ -73,9 +76,11 @@ def fill_next(repository: Repository, source: Path, scan: Scan, *, progress: Pro
     found = head(repository)
     if found is None:
         raise BackendUnavailableError("the dataset has no commit", next_step="Register the folder again.")
+    known = load_index(repository.git_dir)
+    if known.commit == found[0] and known.covers(scan.files):
+        return found[0]
     before = {p: e for p, e in GitTree(repository.path, found[0]).entries.items() if _is_data(p)}
     with full_disk_reported():
-        known = load_index(repository.git_dir)
         blobs = _take_files(repository, source, scan, known, link=False, progress=progress)
         changes = [
             Change(blob, before[blob.path].oid if blob.path in before else None)
@@ -88,7 +93,7 @@ def fill_next(repository: Repository, source: Path, scan: Scan, *, progress: Pro
             new = _commit_changes(repository, found[0], changes, gone)
         else:
             new = found[0]
-        _remember(repository, scan.files, blobs, started_ns)
+        _remember(repository, scan, blobs, new, started_ns)
     return new
 
 
@@ -108,7 +113,7 @@ def _take_files(
     repository: Repository,
     source: Path,
     scan: Scan,
-    known: Mapping[str, Remembered],
+    known: SourceIndex,
     *,
     link: bool,
     progress: Progress | None,
@@ -116,31 +121,44 @@ def _take_files(
     """Take the content of every file in; one that cannot be read after all joins the scan's problems."""
     objects = AnnexObjects(repository.annex)
     blobs: list[Blob] = []
-    for number, file in enumerate(scan.files, start=1):
+
+    def take(file: SourceFile) -> Blob | Problem:
         try:
-            blobs.append(_take_file(objects, source, file, known.get(file.path), link))
+            return _take_file(objects, source, file, known.key_of(file), link)
         except NotFoundError as error:
-            scan.problems.append(Problem(file.path, error.detail))
-        if progress is not None:
-            progress(number, len(scan.files))
+            return Problem(file.path, error.detail)
+
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="intake") as pool:
+        try:
+            for number, taken in enumerate(pool.map(take, scan.files), start=1):
+                if isinstance(taken, Blob):
+                    blobs.append(taken)
+                else:
+                    scan.problems.append(taken)
+                if progress is not None:
+                    progress(number, len(scan.files))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     return blobs
 
 
-def _take_file(objects: AnnexObjects, source: Path, file: SourceFile, known: Remembered | None, link: bool) -> Blob:
+def _take_file(objects: AnnexObjects, source: Path, file: SourceFile, known: str | None, link: bool) -> Blob:
     if file.target is not None:
         return Blob(file.path, LINK, os.fsencode(file.target))
     if is_description(file.path, file.size):
         return Blob(file.path, "100755" if file.executable else "100644", _read(source, file.path))
-    if known is not None and known.stamp == file.stamp:
-        return annexed(file.path, known.content)
+    if known is not None and objects.has(known):
+        return annexed(file.path, known)
     key, _ = objects.take(source / file.path, file.path, link=link)
     return annexed(file.path, key)
 
 
-def _remember(repository: Repository, files: Iterable[SourceFile], blobs: Iterable[Blob], started_ns: int) -> None:
+def _remember(repository: Repository, scan: Scan, blobs: Sequence[Blob], commit: str, started_ns: int) -> None:
     keys = {blob.path: blob.key for blob in blobs if blob.key is not None}
-    kept = {file.path: (file, keys[file.path]) for file in files if file.path in keys}
-    store_index(repository.git_dir, kept, started_ns=started_ns)
+    taken = {blob.path for blob in blobs}
+    files = [file for file in scan.files if file.path in taken]
+    store_index(repository.git_dir, files, keys, commit=commit, started_ns=started_ns)
 
 
 def _read(source: Path, path: str) -> bytes:

@@ -10,15 +10,17 @@ import fcntl
 import hashlib
 import os
 import stat
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from catalog.versions.annex import object_path, sha256e_key
+from catalog.versions.annex import find_object, hash_dirs, sha256e_key
 from ontology.errors import BackendUnavailableError, IntegrityError, NotFoundError, StorageFullError
 
 _FICLONE = 0x40049409
 _CHUNK = 1024 * 1024
+_LOCKS = 64
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _NO_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ETXTBSY})
 
@@ -46,14 +48,21 @@ class AnnexObjects:
 
     Args:
         annex: The folder ``annex`` of the git directory.
+
+    Several threads may put content in at the same time.
     """
 
     def __init__(self, annex: Path) -> None:
-        self._objects = annex / "objects"
-        self._incoming = annex.parent / "sillage" / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._objects = f"{annex}/objects"
+        self._incoming = f"{annex.parent}/sillage/incoming"
+        os.makedirs(self._incoming, exist_ok=True)
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._folders: set[str] = set()
         self._can_clone = True
+
+    def has(self, key: str) -> bool:
+        """Tell whether the content of a key is here."""
+        return find_object(self._objects, key) is not None
 
     def take(self, source: Path, path: str, *, link: bool = False) -> tuple[str, int]:
         """Take a copy of ``source`` in and return its key and size; the source is only read, unless linked.
@@ -80,7 +89,7 @@ class AnnexObjects:
                 key = sha256e_key(path, sha256=digest, size=size)
                 self._settle(temporary, key)
             finally:
-                temporary.unlink(missing_ok=True)
+                _remove(temporary)
         return key, size
 
     def adopt(self, staged: Path, key: str, *, sha256: str, path: str) -> None:
@@ -104,11 +113,11 @@ class AnnexObjects:
                 raise IntegrityError(f"output {path} has SHA-256 {digest}, not {sha256} as recorded", field="sha256")
             self._settle(temporary, key, durable=True)
         finally:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
 
-    def _copy(self, source: int, target: Path, size: int) -> tuple[str, int]:
+    def _copy(self, source: int, target: str, size: int) -> tuple[str, int]:
         """Clone where the disk can share blocks, else copy; the digest is that of what was written."""
-        with target.open("xb", buffering=0) as file:
+        with open(target, "xb", buffering=0) as file:
             if size and self._can_clone and self._clone(source, file.fileno()):
                 return _digest(target)
             digest = hashlib.sha256()
@@ -129,28 +138,32 @@ class AnnexObjects:
             return False
         return True
 
-    def _settle(self, temporary: Path, key: str, *, durable: bool = False) -> None:
-        place = object_path(self._objects, key)
-        folder = place.parent
-        if place.exists():
-            return
-        temporary.chmod(0o444)
+    def _settle(self, temporary: str, key: str, *, durable: bool = False) -> None:
+        upper, lower = hash_dirs(key)[0].split("/")
+        parents = [self._objects, f"{self._objects}/{upper}", f"{self._objects}/{upper}/{lower}"]
+        folder = f"{parents[-1]}/{key}"
+        place = f"{folder}/{key}"
+        os.chmod(temporary, 0o444)
         if durable:
             synchronise(temporary)
-        if str(folder.parent) not in self._folders:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(str(folder.parent))
-        folder.mkdir(exist_ok=True)
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        folder.chmod(mode | stat.S_IWUSR)
-        temporary.rename(place)
-        folder.chmod(mode & ~_WRITE)
+        with self._locks[hash(key) % len(self._locks)]:
+            if os.path.exists(place):
+                return
+            if parents[-1] not in self._folders:
+                os.makedirs(parents[-1], exist_ok=True)
+                self._folders.add(parents[-1])
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder)
+            mode = stat.S_IMODE(os.stat(folder).st_mode)
+            os.chmod(folder, mode | stat.S_IWUSR)
+            os.rename(temporary, place)
+            os.chmod(folder, mode & ~_WRITE)
         if durable:
-            for made in (folder, folder.parent, folder.parent.parent, self._objects):
+            for made in (folder, *parents):
                 synchronise(made)
 
-    def _temporary(self) -> Path:
-        return self._incoming / uuid.uuid4().hex
+    def _temporary(self) -> str:
+        return f"{self._incoming}/{uuid.uuid4().hex}"
 
 
 def _read_chunk(source: int) -> bytes:
@@ -167,7 +180,7 @@ def _write_all(target: int, chunk: bytes) -> None:
         view = view[os.write(target, view) :]
 
 
-def synchronise(path: Path) -> None:
+def synchronise(path: str | Path) -> None:
     """Have the disk keep a file's content, or a folder's entries."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -190,7 +203,12 @@ def synchronise_all(path: Path) -> None:
         os.close(descriptor)
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _digest(path: str) -> tuple[str, int]:
+    with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from catalog.versions.annex import key_of_link, parse_key, sha256e_key
+from catalog.versions.annex import key_of_link, sha256e_key
 from catalog.versions.dataset import datalad_id, locked
 from catalog.versions.git import Repository
 from catalog.versions.history import Blob, annexed, commit, current_branch, head
@@ -114,8 +114,7 @@ def _take_in(repository: Repository, outputs: Sequence[Output]) -> list[Blob]:
 
 def _committed_key(repository: Repository, path: str, sha256: str) -> str:
     output = repository.try_git("cat-file", "blob", f"HEAD:{path}")
-    name = key_of_link(os.fsdecode(output.stdout)) if output.status == 0 else None
-    key = parse_key(name) if name is not None else None
+    key = key_of_link(os.fsdecode(output.stdout)) if output.status == 0 else None
     if key is None or key.sha256 != sha256:
         raise NotFoundError(f"output {path} is not where it was staged", field="outputs")
     return key.name
