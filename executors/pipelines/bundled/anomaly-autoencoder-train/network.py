@@ -6,6 +6,7 @@ copies equal. The file is a NumPy archive without pickles and without dates: sam
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -84,7 +85,7 @@ def save_model(path: Path, design: Design, network: torch.nn.Module, norms: NDAr
     weights = {f"weight/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
     about = json.dumps({"format": FORMAT, "design": asdict(design)}, sort_keys=True)
     arrays = {"about": np.frombuffer(about.encode(), dtype=np.uint8), **weights}
-    np.savez(path, norms=norms, **arrays)  # type: ignore[arg-type]
+    np.savez(path, norms=norms, **arrays)
 
 
 def load_model(path: Path) -> tuple[Design, torch.nn.Sequential, NDArray[np.float32]]:
@@ -94,7 +95,7 @@ def load_model(path: Path) -> tuple[Design, torch.nn.Sequential, NDArray[np.floa
         UnreadableImageError: It is no such file, or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             about = json.loads(bytes(archive["about"]))
             if about["format"] != FORMAT:
                 raise UnreadableImageError(f"{path.name}: a model of format {about['format']}, not {FORMAT}.")
@@ -138,7 +139,7 @@ def reconstruct(
         box = np.s_[a : a + patch, b : b + patch, c : c + patch]
         total[(slice(None), *box)] += block
         count[box] += 1
-    return total / np.maximum(count, 1)
+    return np.divide(total, np.maximum(count, 1), dtype=np.float32)
 
 
 def patch_corners(brain: NDArray[np.bool_], patch: int, stride: int) -> NDArray[np.int64]:

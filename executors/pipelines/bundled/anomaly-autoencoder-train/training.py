@@ -121,6 +121,6 @@ def calibrate(network: torch.nn.Module, scans: list[Scan], design: Design, devic
                 spread = residual_spread(rest, scan.tissues == tissue + 1)
                 row[channel, tissue] = spread.centre, spread.body, spread.tail
     known = np.isfinite(found)
-    return (np.where(known, found, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)).astype(
-        np.float32
-    )
+    count = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+    norms: NDArray[np.float32] = (np.where(known, found, 0).sum(axis=0) / count).astype(np.float32)
+    return norms

@@ -48,6 +48,7 @@ class Finding:
         return {
             "Description": "How many spreads of healthy residuals each voxel differs from its reconstruction",
             "Units": "arbitrary",
+            "SkullStripped": True,
             "Sources": ["/".join(image.path.parts[start:]) for image in self.scan.images.values()],
             "contrast": self.contrast,
             "threshold": self.threshold,
@@ -111,7 +112,7 @@ class Detector:
 
     def find(self, scan: Scan) -> Finding:
         """Judge a scan by its FLAIR when it has one and the model knows FLAIR; otherwise by its T1w."""
-        known = np.isfinite(self._norms).all(axis=(1, 2))
+        known = [bool(np.isfinite(norms).all()) for norms in self._norms]
         channel = max(k for k, there in enumerate(scan.present) if there and known[k])
         made = reconstruct(self._network, self._design, scan.channels, scan.brain, device=self._device)
         rest = smooth_residual(scan.channels[channel] - made[channel], scan.brain)

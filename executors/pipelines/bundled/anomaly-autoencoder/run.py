@@ -82,10 +82,14 @@ def write(finding: Finding, out: Path) -> bytes:
         UnreadableImageError: Another scan of this call has the same name in the output.
     """
     source = finding.image.path
-    target = {kind: out / derived_path(source, "anomaly", kind) for kind in (".nii.gz", ".json", ".png")}
+    target = {kind: out / derived_path(source, "anomaly", kind) for kind in (".nii.gz", ".json")}
     if target[".json"].exists():
         raise UnreadableImageError(f"{source.name}: two images are called so; give them one at a time.")
-    target[".json"].parent.mkdir(parents=True, exist_ok=True)
+    drawn = derived_path(source, "anomaly", ".png")
+    # Beside the folder of the data type, where other BIDS applications keep their pictures.
+    target[".png"] = out / drawn.parent.parent / "figures" / drawn.name
+    for path in target.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
     picture = overlay(finding)
     target[".nii.gz"].write_bytes(finding.nifti())
     target[".png"].write_bytes(picture)

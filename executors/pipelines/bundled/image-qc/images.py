@@ -13,6 +13,8 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 Volume = NDArray[np.float32]
@@ -87,7 +89,7 @@ def _read_voxels(path: Path) -> tuple[Volume, nibabel.Nifti1Image]:
         if np.prod(shape, dtype=np.int64) > LARGEST_VOXELS:
             raise UnreadableImageError(f"{path.name}: more than {LARGEST_VOXELS} voxels; reduce it first.")
         return np.asarray(image.dataobj, dtype=np.float32).reshape(shape), image
-    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
+    except (ImageFileError, HeaderDataError) as error:
         raise UnreadableImageError(f"{path.name}: not a NIfTI image ({error}).") from error
     except (OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:
         raise UnreadableImageError(f"{path.name}: damaged or cut short; fetch it again ({error}).") from error
