@@ -230,12 +230,22 @@ def _what_changed(
     changes = []
     if member.record.version != frozen["version"]:
         changes += _changed_members(_document_at(repository, frozen), member.record.document)
-    for record in member.acquisitions:
-        if record.sequence > sequence:
-            verb = "added" if record.version == 1 else "revised"
+    for record in sorted(member.acquisitions, key=lambda r: str(r.document.get("label"))):
+        verb = _what_happened(repository, record, sequence)
+        if verb:
             changes.append(f"acquisition {record.document.get('label', record.id)} {verb}")
     changes += [f"acquisition {label} withdrawn" for label in gone]
     return changes or ["acquisitions"]
+
+
+def _what_happened(repository: Repository, record: Record, sequence: int) -> str | None:
+    """Return what became of an acquisition after a ledger entry; None where it says what it said then."""
+    if record.sequence <= sequence:
+        return None
+    before = [version for version in repository.versions(record.id) if version.sequence <= sequence]
+    if not before or before[-1].withdrawn:
+        return "added"
+    return "revised" if before[-1].document != record.document else None
 
 
 def _document_at(repository: Repository, frozen: Mapping[str, Any]) -> Mapping[str, Any] | None:

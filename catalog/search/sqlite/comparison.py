@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from catalog.model import Problem, Record
 from catalog.repository import Repository
-from catalog.search.names import Level
+from catalog.search.names import Level, fold
 from catalog.search.projection import (
     SEARCHED,
     AcquisitionEntry,
@@ -56,6 +56,7 @@ def differences(db: sqlite3.Connection, repository: Repository) -> Iterator[Prob
     if repository.sequence <= applied or not _changed_since(repository, applied):
         yield from _surplus(db, live)
     yield from _miscounted(db)
+    yield from _misfiled(db)
 
 
 def _changed_since(repository: Repository, applied: int) -> bool:
@@ -76,6 +77,20 @@ def _miscounted(db: sqlite3.Connection) -> Iterator[Problem]:
             if counted != found:
                 where = f"{level} property {name}"
                 yield Problem(where, f"counted {counted} times in {dataset or 'no dataset'}, found {found} times")
+
+
+def _misfiled(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Yield the statements that would not be found by what they say."""
+    rows = db.execute(
+        f"SELECT s.key, s.folded, s.facet, q.name, {_FACTS} FROM statement s"  # noqa: S608
+        " LEFT JOIN property q ON q.key = s.property"
+    )
+    for key, folded, facet, name, *facts in rows:
+        statement = Statement(name or "", *facts)
+        forms = frozenset(form for (form,) in db.execute("SELECT folded FROM form WHERE statement = ?", (key,)))
+        rightly = None if statement.text is None else fold(statement.text)
+        if (forms, folded, facet) != (statement.forms(), rightly, statement.facet):
+            yield Problem(f"search index, property {name}", "a value is filed under what it does not say")
 
 
 def _agrees(db: sqlite3.Connection, record: Record) -> bool:

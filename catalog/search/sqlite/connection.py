@@ -84,12 +84,6 @@ def is_current(connection: sqlite3.Connection) -> bool:
     return row is not None and row[0] == FORMAT
 
 
-def remove(path: Path) -> None:
-    """Remove a broken index; it is made anew from the repository."""
-    for side in _SIDES:
-        path.with_name(path.name + side).unlink(missing_ok=True)
-
-
 def is_broken(error: sqlite3.Error) -> bool:
     """Tell whether an error means that the file is damaged or no database."""
     return _primary(error) in _BROKEN
@@ -121,6 +115,8 @@ class Pool:
         self.path = path
         self._idle: deque[tuple[tuple[int, int], sqlite3.Connection]] = deque()
         self._closed = False
+        self.damaged = False
+        """Whether the file has shown damage since it was made."""
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -133,16 +129,21 @@ class Pool:
         """
         if self._closed:
             raise BackendUnavailableError("the search index is closed")
-        try:
+        with self._translated():
             identity, connection = self._take()
-        except sqlite3.Error as error:
-            raise translate(error) from error
         try:
-            yield connection
-        except sqlite3.Error as error:
-            raise translate(error) from error
+            with self._translated():
+                yield connection
         finally:
             self._give_back(identity, connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.damaged = self.damaged or is_broken(error)
+            raise translate(error) from error
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -206,10 +207,16 @@ class Pool:
     def close(self) -> None:
         """Close every idle connection, and each lent one when it comes back."""
         self._closed = True
-        self.forget()
+        self._close_idle()
 
-    def forget(self) -> None:
-        """Close every idle connection; new ones are opened when needed."""
+    def remove_file(self) -> None:
+        """Remove a damaged file; other processes notice that another has taken its place."""
+        self._close_idle()
+        for side in _SIDES:
+            self.path.with_name(self.path.name + side).unlink(missing_ok=True)
+        self.damaged = False
+
+    def _close_idle(self) -> None:
         while self._idle:
             try:
                 self._idle.pop()[1].close()

@@ -57,14 +57,15 @@ class SqlIndex(SearchIndex):
         return index
 
     def _ensure(self) -> None:
-        """Make the tables where they are not there, or not of this format."""
+        """Make the tables where they are not there, not of this format, or damaged."""
         try:
-            self._make_if_needed()
+            if not self._pool.damaged:
+                return self._make_if_needed()
         except IntegrityError:
-            _log.warning("the search index was damaged and is made anew")
-            self._pool.forget()
-            files.remove(self.path)
-            self._make_if_needed()
+            pass
+        _log.warning("the search index was damaged and is made anew")
+        self._pool.remove_file()
+        self._make_if_needed()
 
     def _make_if_needed(self) -> None:
         with self._pool.connection() as db:
@@ -83,19 +84,21 @@ class SqlIndex(SearchIndex):
 
     @override
     def catch_up(self, repository: Repository) -> int:
-        if self._verified == self._pool.identity() and repository.sequence == self._covered:
+        settled = self._verified == self._pool.identity() and not self._pool.damaged
+        if settled and repository.sequence == self._covered:
             return self._covered
         with self._lock:
             try:
                 self._ensure_same_history(repository)
                 return self._catch_up(repository)
             except IntegrityError:
-                self._ensure()
+                if not self._pool.damaged:
+                    raise  # it is the repository that is damaged
                 return self.rebuild(repository)
 
     def _ensure_same_history(self, repository: Repository) -> None:
         """Rebuild an index that covers entries which the repository does not have (restored from a backup)."""
-        if self._verified != self._pool.identity():
+        if self._pool.damaged or self._verified != self._pool.identity():
             self._ensure()
             with self._pool.connection() as db:
                 applied, entry = _applied(db), _meta(db, "entry")
@@ -125,18 +128,26 @@ class SqlIndex(SearchIndex):
     @override
     def rebuild(self, repository: Repository) -> int:
         with self._lock:
-            self._make_if_needed()
-            with self._pool.writing() as db:
-                files.make_tables(db)
-                reached = -1
-                while (newest := repository.sequence) > reached:
-                    records = repository.records_since(reached, limit=BATCH)
-                    Writer(db).apply(records)
-                    reached = _reached(records, newest)
-                _stamp(db, repository, reached)
-            self._covered = reached
-            self._verified = self._pool.identity()
-            return reached
+            try:
+                return self._rebuild(repository)
+            except IntegrityError:
+                if not self._pool.damaged:
+                    raise  # it is the repository that is damaged
+                return self._rebuild(repository)
+
+    def _rebuild(self, repository: Repository) -> int:
+        self._ensure()
+        with self._pool.writing() as db:
+            files.make_tables(db)
+            reached = -1
+            while (newest := repository.sequence) > reached:
+                records = repository.records_since(reached, limit=BATCH)
+                Writer(db).apply(records)
+                reached = _reached(records, newest)
+            _stamp(db, repository, reached)
+        self._covered = reached
+        self._verified = self._pool.identity()
+        return reached
 
     @override
     def find(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
-from catalog.model import Put
+from catalog.model import Change, Commit, Put, Withdraw
+from catalog.repository import Repository
 from catalog.search.conditions import (
     COMPARISONS,
     Between,
@@ -53,9 +54,9 @@ class World:
         documents: What a reader of the repository finds now: IRI to type and document.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, repository: Repository | None = None) -> None:
         self.rng = random.Random(seed)  # noqa: S311  repeatable, and no secret
-        self.repository = MemoryRepository()
+        self.repository: Repository = repository or MemoryRepository()
         self.documents: dict[str, tuple[str, dict[str, Any]]] = {}
         self.datasets = [_iri("d", number) for number in range(3)]
         self._people = [_iri("a", number) for number in range(12)]
@@ -83,7 +84,7 @@ class World:
         iri = self.rng.choice(sorted(self.documents))
         type, _ = self.documents[iri]
         if self.rng.random() < (0.1 if type == "Dataset" else 0.4):
-            self.repository.withdraw(iri)
+            self._commit(Withdraw(id=iri))
             del self.documents[iri]
         elif type == "Participant":
             self._put(type, iri, self._participant(self.rng.randrange(20)))
@@ -92,7 +93,10 @@ class World:
 
     def _put(self, type: str, iri: str, document: dict[str, Any]) -> None:
         self.documents[iri] = (type, document)
-        self.repository.put(Put(id=iri, type=type, document=document))
+        self._commit(Put(id=iri, type=type, document=document))
+
+    def _commit(self, change: Change) -> None:
+        self.repository.commit(Commit(principal="urn:uuid:world", action="world.change", changes=[change]))
 
     def _value(self, name: str) -> dict[str, Any]:
         if name == "age":
