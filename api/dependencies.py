@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from api.access import Principal
@@ -55,6 +56,13 @@ def caller(request: Request, _: Annotated[object, Depends(_scheme)]) -> Principa
     if principal.agent == ANONYMOUS:
         raise UnauthenticatedError("this needs a token")
     return principal
+
+
+def point_to_provenance(response: Response, body: Mapping[str, Any]) -> None:
+    """Add what a record's answer says of itself: its version as ETag, and where its provenance is (PROV-AQ, 3.1)."""
+    response.headers["ETag"] = f'"{body["version"]}"'
+    target = f"/api/v1/prov/{body['id']}"
+    response.headers["Link"] = f'<{target}>; rel="http://www.w3.org/ns/prov#has_provenance"; anchor="{body["id"]}"'
 
 
 Open = Annotated[Catalogue, Depends(open_catalogue_of)]

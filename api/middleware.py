@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import json
 import logging
 import os
 import time
@@ -11,6 +10,10 @@ from collections import Counter
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import fault_response, too_large_response
+
+logger = logging.getLogger(__name__)
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("sillage_request_id", default="-")
 
@@ -71,8 +74,12 @@ class Envelope:
         token = request_id.set(rid)
         begun = time.perf_counter()
 
+        started = False
+
         async def send_enveloped(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = rid
                 for name, value in SAFE_HEADERS.items():
@@ -82,9 +89,14 @@ class Envelope:
 
         try:
             if self._too_large(scope):
-                await _refuse_large(send_enveloped, self.max_body)
+                await too_large_response(self.max_body, rid)(scope, receive, send_enveloped)
             else:
                 await self.app(scope, receive, send_enveloped)
+        except Exception as error:
+            logger.error("unforeseen failure", exc_info=error)
+            if started:
+                raise
+            await fault_response(rid)(scope, receive, send_enveloped)
         finally:
             self.metrics.seconds += time.perf_counter() - begun
             request_id.reset(token)
@@ -94,18 +106,3 @@ class Envelope:
             if name == b"content-length":
                 return not value.isdigit() or int(value) > self.max_body
         return False
-
-
-async def _refuse_large(send: Send, limit: int) -> None:
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": "Content Too Large",
-            "status": 413,
-            "detail": f"The body is larger than {limit // 1_000_000} MB.",
-            "next_step": "Raise the setting max_body_mb, or register data by path.",
-        }
-    ).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

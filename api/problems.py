@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:sillage:problem:"
+REQUEST_PREFIX = "urn:sillage:request:"
 
 STATUS: dict[type[errors.SillageError], int] = {
     errors.InvalidRequestError: 400,
@@ -95,14 +96,27 @@ def install(app: FastAPI) -> None:
         }
         return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
 
-    @app.exception_handler(Exception)
-    def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-        logger.error("unforeseen failure", exc_info=error)
-        fault = errors.SillageError(
-            "This is our fault, not yours.",
-            next_step=f"Report it with the request id {request.scope.get('sillage.request_id', 'unknown')}.",
-        )
-        return JSONResponse(body_of(fault, instance=_instance(request)), 500, media_type=MEDIA_TYPE)
+
+def fault_response(request_id: str) -> JSONResponse:
+    """Return the answer to a failure that nobody foresaw: it tells nothing but how to report it."""
+    fault = errors.SillageError(
+        "This is our fault, not yours.", next_step=f"Report it with the request id {request_id}."
+    )
+    body = body_of(fault, instance=f"{REQUEST_PREFIX}{request_id}")
+    return JSONResponse(body, 500, media_type=MEDIA_TYPE)
+
+
+def too_large_response(limit: int, request_id: str) -> JSONResponse:
+    """Return the answer to a body that is larger than ``limit`` bytes; it is not read."""
+    body = {
+        "type": "about:blank",
+        "title": "Content Too Large",
+        "status": 413,
+        "detail": f"The body is larger than {limit // 1_000_000} MB.",
+        "instance": f"{REQUEST_PREFIX}{request_id}",
+        "next_step": "Raise the setting max_body_mb, or register data by path.",
+    }
+    return JSONResponse(body, 413, headers={"Connection": "close"}, media_type=MEDIA_TYPE)
 
 
 def _from_validation(error: RequestValidationError) -> errors.InvalidRequestError:
@@ -116,4 +130,4 @@ def _from_validation(error: RequestValidationError) -> errors.InvalidRequestErro
 
 
 def _instance(request: Request) -> str:
-    return f"urn:sillage:request:{request.scope.get('sillage.request_id', 'unknown')}"
+    return f"{REQUEST_PREFIX}{request.scope.get('sillage.request_id', 'unknown')}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.dependencies import Caller, Cursor, Limit, Open
+from api.dependencies import Caller, Cursor, Limit, Open, point_to_provenance
 from api.operations import datasets, records, terms
 from api.schemas import Listing, Reason, RecordAnswer, RegisterDataset, RegisteredDataset, Revise
 
@@ -43,7 +43,7 @@ def show_dataset(
 ) -> Any:
     """Show a dataset; `ETag` is its version, to be sent back in `If-Match`."""
     body = records.show(catalogue, principal, id, types=datasets.DATASET, version=version)
-    response.headers["ETag"] = f'"{body["version"]}"'
+    point_to_provenance(response, body)
     return body
 
 
@@ -85,9 +85,11 @@ def list_participants(id: str, catalogue: Open, principal: Caller, cursor: Curso
 
 
 @router.get("/participants/{id}", response_model=RecordAnswer)
-def show_participant(id: str, catalogue: Open, principal: Caller) -> Any:
+def show_participant(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
     """Show a participant: properties with terms and original text."""
-    return records.show(catalogue, principal, id, types=frozenset({"Participant"}))
+    body = records.show(catalogue, principal, id, types=frozenset({"Participant"}))
+    point_to_provenance(response, body)
+    return body
 
 
 @router.get("/participants/{id}/acquisitions", response_model=Listing)
@@ -98,9 +100,11 @@ def list_acquisitions(id: str, catalogue: Open, principal: Caller, cursor: Curso
 
 
 @router.get("/acquisitions/{id}", response_model=RecordAnswer)
-def show_acquisition(id: str, catalogue: Open, principal: Caller) -> Any:
+def show_acquisition(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
     """Show an acquisition: files, entities, metadata."""
-    return records.show(catalogue, principal, id, types=frozenset({"Acquisition"}))
+    body = records.show(catalogue, principal, id, types=frozenset({"Acquisition"}))
+    point_to_provenance(response, body)
+    return body
 
 
 @router.get("/entities/{sha256}")
@@ -110,9 +114,11 @@ def show_content(sha256: str, catalogue: Open, principal: Caller) -> dict[str, A
 
 
 @router.get("/records/{id}", response_model=RecordAnswer)
-def show_record(id: str, catalogue: Open, principal: Caller) -> Any:
+def show_record(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
     """Show any record by its id, an unambiguous prefix of it, or another name that it has."""
-    return records.show(catalogue, principal, id)
+    body = records.show(catalogue, principal, id)
+    point_to_provenance(response, body)
+    return body
 
 
 @router.get("/terms", response_model=Listing)

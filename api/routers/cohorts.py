@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import Caller, Cursor, Limit, Open
+from api.dependencies import Caller, Cursor, Limit, Open, point_to_provenance
 from api.operations import cohorts, records
 from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer
 
@@ -48,9 +48,11 @@ def list_cohorts(catalogue: Open, principal: Caller, cursor: Cursor = None, limi
 
 
 @router.get("/{id}", response_model=RecordAnswer)
-def show(id: str, catalogue: Open, principal: Caller) -> Any:
+def show(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
     """Show a frozen cohort with its members."""
-    return cohorts.show(catalogue, principal, id)
+    body = cohorts.show(catalogue, principal, id)
+    point_to_provenance(response, body)
+    return body
 
 
 @router.get("/{id}/diff")

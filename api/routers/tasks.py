@@ -7,13 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from api.access import Principal
 from api.catalogue import Catalogue
-from api.dependencies import Caller, Cursor, Limit, Open
+from api.dependencies import Caller, Cursor, Limit, Open, point_to_provenance
 from api.operations import tasks
 from api.schemas import Listing, RecordAnswer, RunPipeline
 from executors.states import TaskState
@@ -46,9 +46,11 @@ def list_tasks(
 
 
 @router.get("/{id}", response_model=RecordAnswer)
-def show(id: str, catalogue: Open, principal: Caller) -> Any:
+def show(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
     """Show a task or a batch."""
-    return tasks.show(catalogue, principal, id)
+    body = tasks.show(catalogue, principal, id)
+    point_to_provenance(response, body)
+    return body
 
 
 @router.post("/{id}/cancel", response_model=RecordAnswer)

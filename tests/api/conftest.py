@@ -69,6 +69,11 @@ def study(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def other_study(tmp_path: Path) -> Path:
+    return write_study(tmp_path / "other", "Another study")
+
+
+@pytest.fixture
 def catalog(tmp_path: Path) -> Path:
     directory = tmp_path / "catalog"
     create(directory, title="Test catalogue")

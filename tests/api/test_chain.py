@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sillage.client import Client, ProblemError
 
 from provenance import formats
 from provenance.evidence import verify_pack
+from sillage.client import Client, ProblemError
 
 QUERY = "under(diagnosis, 'demyelinating disease') AND age BETWEEN 30 AND 50 AND has(suffix = 'T1w')"
 
@@ -162,5 +162,9 @@ def test_a_backup_restores_to_the_same_catalogue(client: Client, batch: dict[str
 
 
 def test_everything_is_sound_at_the_end(client: Client, batch: dict[str, Any]) -> None:
-    assert client.post("check") == {"valid": True, "problems": [], "ledger_entries": client.get("status")["ledger_entries"]}
+    assert client.post("check") == {
+        "valid": True,
+        "problems": [],
+        "ledger_entries": client.get("status")["ledger_entries"],
+    }
     assert client.post("reindex")["search_applied"] + 1 == client.get("status")["ledger_entries"]
