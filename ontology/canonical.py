@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from math import copysign, isfinite
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ except ImportError:
 
 _SAFE: Final = 2**53
 _TRAILING_ZERO: Final = re.compile(rb"\.0(?=[,\]}]|$)")
+_EXPONENT: Final = re.compile(rb"([:,\[])(-?\d[\d.]*+e[+\-]?\d++)(?=[,\]}])")
 # A run of anything but numbers, strings passed over whole, then one number; it must reach the end, or the search
 # would begin anew inside a string.
 _NUMBERS: Final = re.compile(rb'((?:[^"0-9\-]++|"(?:[^"\\]++|\\.)*+")*+)(-?\d[\d.eE+\-]*+|\Z)', re.DOTALL)
@@ -46,12 +48,13 @@ def canonical_json(value: Any) -> bytes:
     return _reference(value)
 
 
-def _survey(value: Any) -> tuple[int, bool] | None:
-    """Count the floats that end in a ``.0`` too much, and tell whether any needs more than its removal.
+def _survey(value: Any) -> tuple[int, list[float]] | None:
+    """Count the floats that end in a ``.0`` too much, and list those that may need more than its removal.
 
     None means that only the reference may write ``value``, or refuse it.
     """
-    whole, odd = 0, False
+    whole = 0
+    odd: list[float] = []
     pending = [value]
     for item in pending:
         kind = type(item)
@@ -62,8 +65,10 @@ def _survey(value: Any) -> tuple[int, bool] | None:
         elif kind is list or kind is tuple:
             pending.extend(item)
         elif kind is float and isfinite(item):
-            whole += item.is_integer()
-            odd = odd or not _is_plain(item)
+            if item.is_integer():
+                whole += 1
+            if not _is_plain(item):
+                odd.append(item)
         elif kind is not int or not -_SAFE < item < _SAFE:
             return None
     return whole, odd
@@ -107,19 +112,36 @@ def _standard_encode(value: Any) -> bytes | None:
 _encode: Callable[[Any], bytes | None] = _orjson_encode if orjson else _standard_encode
 
 
-def _canonical_floats(text: bytes, whole: int, odd: bool) -> bytes:
-    """Write floats as ECMAScript does (RFC 8785, section 3.2.2.3)."""
-    if not odd:
-        shortened, count = _TRAILING_ZERO.subn(b"", text)
-        if count == whole:  # otherwise some string holds the same characters
-            return shortened
-    return _NUMBERS.sub(_number, text)
+def _canonical_floats(text: bytes, whole: int, odd: list[float]) -> bytes:
+    """Write floats as ECMAScript does (RFC 8785, section 3.2.2.3).
+
+    Matches are counted: one too many lies in some string, and then the whole text is read with care.
+    """
+    exponents = 0
+    for number in odd:
+        if number == 0:  # -0.0 is written 0
+            return _NUMBERS.sub(_number, text)
+        if b"e" in (_encode(number) or b""):
+            exponents += 1
+            whole -= number.is_integer()
+    shortened, points = _TRAILING_ZERO.subn(b"", text)
+    respelt, spelt = _EXPONENT.subn(_respell, shortened) if exponents else (shortened, 0)
+    return respelt if (points, spelt) == (whole, exponents) else _NUMBERS.sub(_number, text)
+
+
+def _respell(found: re.Match[bytes]) -> bytes:
+    return found.group(1) + _ecmascript(found.group(2))
+
+
+@lru_cache(maxsize=4096)
+def _ecmascript(token: bytes) -> bytes:
+    return rfc8785.dumps(float(token))
 
 
 def _number(found: re.Match[bytes]) -> bytes:
     token = found.group(2)
     if b"." in token or b"e" in token or b"E" in token:
-        token = rfc8785.dumps(float(token))
+        token = _ecmascript(token)
     return found.group(1) + token
 
 
