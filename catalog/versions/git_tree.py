@@ -83,6 +83,18 @@ class GitTree(Tree):
             self._entries = self._load()
         return self._entries
 
+    @property
+    def tree_hash(self) -> str:
+        """Name of the commit's git tree: equal for equal content, whatever the history.
+
+        Raises:
+            NotFoundError: The repository has no such commit.
+        """
+        output = self.repository.try_git("rev-parse", "--verify", "-q", f"{self.commit}^{{tree}}")
+        if output.status:
+            raise NotFoundError(f"the repository has no commit {self.commit}", field="commit")
+        return output.stdout.decode().strip()
+
     def files(self) -> Sequence[TreeFile]:
         """Return all files sorted by path; submodules, ``.datalad`` and ``.gitattributes`` left out."""
         if self._files is None:

@@ -214,6 +214,28 @@ class DataStore:
         with full_disk_reported():
             remove_tree(path)
 
+    def datasets(self) -> list[Path]:
+        """Return the folders of all datasets that the store has made, for finding those that nothing refers to."""
+        listed = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(path for path in listed if not path.name.startswith(".") and path.is_dir())
+
+    def discard(self, path: Path) -> None:
+        """Remove a dataset that this store made and that nothing refers to; harmless when it is gone already.
+
+        Raises:
+            InvalidRequestError: The store did not make it.
+            BackendUnavailableError: The disk refused, or another process is writing to it.
+        """
+        path = path.absolute()
+        if not self.owns(path) or path.name.startswith("."):
+            raise InvalidRequestError(f"{path} is not a dataset of this store", field="path")
+        if not path.is_dir():
+            return
+        aside = self.root / f"{_INCOMING}{uuid.uuid4()}"
+        with full_disk_reported(), locked(self._open(path)):
+            os.rename(path, aside)
+            remove_tree(aside)
+
     def recover(self) -> list[Path]:
         """Remove what interrupted calls have left and finish what they had committed; return what was removed.
 

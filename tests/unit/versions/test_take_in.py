@@ -248,6 +248,20 @@ def test_a_killed_registration_is_cleaned_away(store: DataStore, bids: Path) -> 
     assert sorted(p.name for p in store.root.iterdir()) == [kept.path.name]
 
 
+def test_a_dataset_that_nothing_refers_to_can_be_discarded(store: DataStore, bids: Path) -> None:
+    first, second = store.take_in(bids), store.take_in(bids)
+    assert store.tree(first.path, first.commit).tree_hash == first.tree_hash
+    assert store.datasets() == sorted([first.path, second.path])
+    store.discard(first.path)
+    store.discard(first.path)
+    assert store.datasets() == [second.path]
+    assert [path.name for path in store.root.iterdir()] == [second.path.name]
+    for path in (bids, store.root, store.root / ".blobs"):
+        with pytest.raises(InvalidRequestError):
+            store.discard(path)
+    assert bids.is_dir()
+
+
 def test_many_small_files_are_listed_and_read_quickly(store: DataStore, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     for number in range(300):
