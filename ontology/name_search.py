@@ -12,18 +12,20 @@ from ontology.curies import name_key, reference_key
 Rows = Callable[..., list[Any]]
 """Runs a query with its values against the index file and returns all rows."""
 
+_CANDIDATES = 10_000
 _RANK = """
 MIN(t.deprecated * 100 + n.kind
     + CASE WHEN n.key = :key THEN 0 WHEN substr(n.key, 1, :length) = :key THEN 10 ELSE 20 END),
 length(t.label), t.label, t.iri
 """
 _BY_WORDS = f"""
-SELECT t.body FROM name_text JOIN name n ON n.id = name_text.rowid JOIN term t ON t.id = n.term
-WHERE name_text MATCH :match GROUP BY t.id ORDER BY {_RANK} LIMIT :limit
-"""  # noqa: S608  the rank is ours
+SELECT t.body FROM (SELECT rowid FROM name_text WHERE name_text MATCH :match LIMIT {_CANDIDATES}) found
+JOIN name n ON n.id = found.rowid JOIN term t ON t.id = n.term GROUP BY t.id ORDER BY {_RANK} LIMIT :limit
+"""  # noqa: S608  the rank and the bound are ours
 _BY_START = f"""
-SELECT t.body FROM name n JOIN term t ON t.id = n.term
-WHERE n.key >= :key AND n.key < :after AND n.kind BETWEEN 1 AND 3 GROUP BY t.id ORDER BY {_RANK} LIMIT :limit
+SELECT t.body
+FROM (SELECT * FROM name WHERE key >= :key AND key < :after AND kind BETWEEN 1 AND 3 ORDER BY key LIMIT {_CANDIDATES}) n
+JOIN term t ON t.id = n.term GROUP BY t.id ORDER BY {_RANK} LIMIT :limit
 """  # noqa: S608
 _BY_CURIE = """
 SELECT t.body FROM name n JOIN term t ON t.id = n.term
@@ -35,7 +37,7 @@ WHERE name_text MATCH :match ORDER BY abs(length(n.text) - :length) LIMIT 400
 """
 _LAST = "\U0010ffff"
 _LONGEST = 200
-_SHORT = 2
+_SHORT = 3
 
 
 def find(rows: Rows, text: str, *, limit: int) -> list[str]:
@@ -49,9 +51,8 @@ def find(rows: Rows, text: str, *, limit: int) -> list[str]:
     if ":" in text:
         curie = reference_key(text)
         found += rows(_BY_CURIE, {"key": curie, "after": curie + _LAST, "limit": limit})
-    if len(key) < _SHORT:  # one letter starts a word of nearly every term: take it for the start of the name
-        found += rows(_BY_START, values)
-    else:
+    found += rows(_BY_START, values)
+    if len(key) >= _SHORT:  # one or two letters begin a word of nearly every term
         found += rows(_BY_WORDS, {**values, "match": " ".join(f'"{word}"*' for word in words)})
     return list(dict.fromkeys(body for (body,) in found))[:limit]
 
