@@ -72,11 +72,6 @@ class GitTree(Tree):
         self._files: list[TreeFile] | None = None
 
     @property
-    def tree_hash(self) -> str:
-        """Name of the commit's git tree: equal for equal content, whatever the history."""
-        return self.repository.git("rev-parse", f"{self.commit}^{{tree}}").decode().strip()
-
-    @property
     def entries(self) -> dict[str, GitEntry]:
         """All paths of the commit, git's and DataLad's own included."""
         if self._entries is None:

@@ -202,18 +202,6 @@ class DataStore:
         """Yield what is wrong with a version: damaged git objects, contents that do not match their SHA-256."""
         return check_version(path, commit, complete=self.owns(path))
 
-    def discard(self, path: Path) -> None:
-        """Remove a dataset that this store made and that no record came to name.
-
-        Raises:
-            InvalidRequestError: It is not a dataset of this store.
-            BackendUnavailableError: The disk refused.
-        """
-        if not self.owns(path):
-            raise InvalidRequestError(f"{path} is not a dataset of this store", field="path")
-        with full_disk_reported():
-            remove_tree(path)
-
     def datasets(self) -> list[Path]:
         """Return the folders of all datasets that the store has made, for finding those that nothing refers to."""
         listed = self.root.iterdir() if self.root.is_dir() else ()
