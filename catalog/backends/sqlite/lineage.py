@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from catalog.backends.sqlite.predicates import LINEAGE_KEYS
+from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY
 from catalog.model import Edge
 from catalog.repository import Lineage, LineageNode
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -18,8 +18,6 @@ UP, DOWN = "up", "down"
 EXTERNAL = "External"
 """Type of a node that edges name and no record describes."""
 
-_LINEAGE_KEYS = ", ".join(map(str, sorted(LINEAGE_KEYS)))
-
 Link = tuple[int, int, int]
 """Source, predicate and target, by their keys."""
 
@@ -27,17 +25,17 @@ _CLOSURE = """
 WITH RECURSIVE reached(key) AS (
   SELECT :start
   UNION
-  SELECT e.{far} FROM reached JOIN edge AS e ON e.{near} = reached.key WHERE +e.predicate IN ({lineage})
+  SELECT e.{far} FROM reached JOIN edge AS e ON e.{near} = reached.key WHERE e.predicate <= {lineage}
 )
 SELECT e.source, e.predicate, e.target FROM reached CROSS JOIN edge AS e ON e.{near} = reached.key
-WHERE +e.predicate IN ({lineage})
+WHERE e.predicate <= {lineage}
 """
 _STEP = """
-SELECT e.{far} FROM json_each(?) AS level JOIN edge AS e ON e.{near} = level.value WHERE +e.predicate IN ({lineage})
+SELECT e.{far} FROM json_each(?) AS level JOIN edge AS e ON e.{near} = level.value WHERE e.predicate <= {lineage}
 """
 _BETWEEN = """
 SELECT e.source, e.predicate, e.target FROM json_each(:reached) AS reached JOIN edge AS e ON e.source = reached.value
-WHERE +e.predicate IN ({lineage}) AND e.target IN (SELECT value FROM json_each(:reached))
+WHERE e.predicate <= {lineage} AND +e.target IN (SELECT value FROM json_each(:reached))
 """
 _NODES = """
 SELECT n.key, n.iri, coalesce(r.type, CASE WHEN f.key IS NOT NULL THEN 'File' END), coalesce(r.label, f.label)
@@ -51,10 +49,12 @@ class _Direction(NamedTuple):
     far: str
 
     def fill(self, query: str) -> str:
-        return query.format(near=self.near, far=self.far, lineage=_LINEAGE_KEYS)
+        return query.format(near=self.near, far=self.far, lineage=LAST_LINEAGE_KEY)
 
-    def ends(self, link: Link) -> tuple[int, int]:
-        return (link[0], link[2]) if self.near == "source" else (link[2], link[0])
+    @property
+    def places(self) -> tuple[int, int]:
+        """Where the two ends stand in a link."""
+        return (0, 2) if self.near == "source" else (2, 0)
 
 
 _UP, _DOWN = _Direction("source", "target"), _Direction("target", "source")
@@ -90,16 +90,17 @@ def lineage(
 def _depths(start: int, links: Iterable[Link], way: _Direction) -> dict[int, int]:
     """Return the least distance of each node from ``start``, in the order in which breadth-first search meets them."""
     onward: defaultdict[int, list[int]] = defaultdict(list)
+    near, far = way.places
     for link in links:
-        near, far = way.ends(link)
-        onward[near].append(far)
+        onward[link[near]].append(link[far])
     depths = {start: 0}
     queue = [start]
     for key in queue:
-        for far in onward.get(key, ()):
-            if far not in depths:
-                depths[far] = depths[key] + 1
-                queue.append(far)
+        depth = depths[key] + 1
+        for reached in onward.get(key, ()):
+            if reached not in depths:
+                depths[reached] = depth
+                queue.append(reached)
     return depths
 
 

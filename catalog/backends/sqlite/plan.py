@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from catalog.backends.sqlite.cycles import find_cycle
-from catalog.backends.sqlite.predicates import LINEAGE_KEYS, PART_OF_KEY, Predicates
+from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY, PART_OF_KEY, Predicates
 from catalog.backends.sqlite.prepared import (
     Kind,
     ListedFile,
@@ -272,7 +272,7 @@ class Plan:
             return
         self.edges[source] = after
         for arrow in after:
-            if arrow[0] in LINEAGE_KEYS and arrow not in before:
+            if arrow[0] <= LAST_LINEAGE_KEY and arrow not in before:
                 self._added.append((source, arrow[1]))
 
     def _predicate(self, curie: str) -> int:
@@ -345,13 +345,13 @@ class Plan:
         stored: list[int] = []
         for key in keys:
             if key in self.edges:
-                found[key].extend(target for predicate, target in self.edges[key] if predicate in LINEAGE_KEYS)
+                found[key].extend(target for predicate, target in self.edges[key] if predicate <= LAST_LINEAGE_KEY)
             elif not self._snapshot.is_new(key):
                 stored.append(key)
             if key in self.memberships:
                 found[key].append(self.memberships[key])
         for source, predicate, target in self._snapshot.edges_from(stored) if stored else ():
-            if predicate in LINEAGE_KEYS:
+            if predicate <= LAST_LINEAGE_KEY:
                 found[source].append(target)
         return found
 

@@ -18,7 +18,8 @@ PREDICATES: tuple[str, ...] = (
 )
 """Known to every store from the start, numbered from 1 (a change is a new format); others get the next numbers."""
 
-LINEAGE_KEYS = frozenset(range(1, len(namespaces.LINEAGE) + 1))
+LAST_LINEAGE_KEY = len(namespaces.LINEAGE)
+"""Predicates of lineage have the numbers from 1 to this one, so that a query need only compare."""
 PART_OF_KEY = PREDICATES.index(namespaces.PART_OF) + 1
 
 

@@ -199,33 +199,37 @@ def list_records(
         raise InvalidRequestError(f"limit is {limit}, not between 1 and {_MAX_PAGE}", field="limit")
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise InvalidRequestError("this cursor is not from an earlier page", field="cursor")
-    keys, parameters = _selection(type, datasets=datasets, part_of=part_of)
+    key, rest, parameters = _selection(type, datasets=datasets, part_of=part_of)
     after = -1 if cursor is None else int(cursor)
-    page = f"SELECT r.key FROM {keys} AND r.key > ? ORDER BY r.key LIMIT ?"  # noqa: S608
+    page = f"SELECT DISTINCT {key} FROM {rest} AND {key} > ? ORDER BY {key} LIMIT ?"  # noqa: S608
     rows = connection.execute(
         f"{_SELECT} WHERE r.key IN ({page}) ORDER BY r.key", (*parameters, after, limit + 1)
     ).fetchall()
     more, rows = len(rows) > limit, rows[:limit]
     total = len(rows)
     if counted and (more or cursor is not None):
-        count = f"SELECT count(*) FROM {keys}"  # noqa: S608
+        count = f"SELECT count(DISTINCT {key}) FROM {rest}"  # noqa: S608
         total = connection.execute(count, parameters).fetchone()[0]
     return Page(items=[record_of(row) for row in rows], total=total, next=str(rows[-1][0]) if more else None)
 
 
-def _selection(type: str, *, datasets: Collection[str] | None, part_of: str | None) -> tuple[str, list[str]]:
-    """Return what stands behind FROM and WHERE, with its parameters."""
-    keys, parameters = "record AS r WHERE r.type = ? AND r.state = 0", [type]
-    if part_of is not None:
-        keys = (
-            "(SELECT DISTINCT source AS key FROM edge WHERE target = (SELECT key FROM node WHERE iri = ?)) AS part"
-            " CROSS JOIN record AS r ON r.key = part.key WHERE r.type = ? AND r.state = 0"
+def _selection(type: str, *, datasets: Collection[str] | None, part_of: str | None) -> tuple[str, str, list[str]]:
+    """Return the column of keys, what stands behind FROM and WHERE, and its parameters.
+
+    Both forms walk an index in the order of keys, so that a page costs no more than what it holds.
+    """
+    if part_of is None:
+        key, rest, parameters = "r.key", "record AS r WHERE r.type = ? AND r.state = 0", [type]
+    else:
+        key, parameters = "e.source", [part_of, type]
+        rest = (
+            "edge AS e CROSS JOIN record AS r ON r.key = e.source"
+            " WHERE e.target = (SELECT key FROM node WHERE iri = ?) AND r.type = ? AND r.state = 0"
         )
-        parameters = [part_of, type]
     if datasets is not None:
-        keys += f" AND r.dataset IN (SELECT key FROM node WHERE iri IN {_ASKED})"  # noqa: S608
+        rest += f" AND r.dataset IN (SELECT key FROM node WHERE iri IN {_ASKED})"  # noqa: S608
         parameters.append(json.dumps(list(datasets)))
-    return keys, parameters
+    return key, rest, parameters
 
 
 def edges(

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -128,6 +129,17 @@ class SqliteRepository(Repository):
     def origin(self) -> str:
         """Name of the ledger in its checkpoints (C2SP tlog-checkpoint)."""
         return self._key.name
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that sees one state of the store, for measurements and inspection; write nothing with it.
+
+        Raises:
+            BackendUnavailableError: The store cannot be used, or was closed.
+            IntegrityError: It is damaged.
+        """
+        with self._pool.reading() as connection:
+            yield connection
 
     @override
     def commit(self, commit: Commit) -> Committed:
