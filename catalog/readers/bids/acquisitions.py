@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from catalog.readers.bids.layout import Layout, Sidecars
-from catalog.readers.bids.mapping import Mapper, Values, add_values, measured
+from catalog.readers.bids.mapping import Mapper, Values, add_value, measured
 from catalog.readers.bids.names import NamedFile
 from catalog.readers.bids.recordings import Recording
 from catalog.readers.bids.tables import MISSING, Table
@@ -115,7 +115,8 @@ class Acquisitions:
         properties = {name: list(values) for name, values in stated.items()}
         for values in more:
             for name, listed in values.items():
-                add_values(properties, name, listed)
+                for value in listed:
+                    add_value(properties, name, value)
         return properties
 
     def _add_row(self, into: Values, row: Mapping[str, str], table: Table, dictionary: Document) -> None:
@@ -124,7 +125,7 @@ class Acquisitions:
                 continue
             description = dictionary.get(column)
             for prop, value in self._mapper.cell(column, cell, source=table.path, description=description):
-                add_values(into, prop, [value])
+                add_value(into, prop, value)
 
     def _weighting(self, image: NamedFile) -> Values:
         """Return number of directions and largest b-value from the nearest ``.bval``."""

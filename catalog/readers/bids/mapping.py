@@ -34,8 +34,9 @@ class Mapper:
     def __init__(self, terms: Terms, problems: ProblemLog) -> None:
         self._terms = terms
         self._problems = problems
-        self._cells: dict[tuple[str, str, str, str | None], Stated] = {}
+        self._cells: dict[tuple[str, str, int], tuple[Any, Stated]] = {}
         self._categorical: dict[str, bool] = {}
+        self._reported: set[str] = set()
         self._named: dict[tuple[str, str], Stated] = {}
         self._members: dict[tuple[str, type, Any, Any], Stated] = {}
         self._uses: dict[int, tuple[Stated, int]] = {}
@@ -44,20 +45,28 @@ class Mapper:
 
     def knows(self, column: str, description: Any) -> bool:
         """Tell whether the column means the same in whatever table it stands."""
-        prop = self._property(column, description)
+        prop = self.property_of(column, description)
         return self._is_categorical(prop) or _plain(prop) != _plain(column)
 
     def cell(
         self, column: str, original: str, *, source: str, description: Any = None, session: str | None = None
     ) -> Stated:
-        """Return what a cell of the table ``source`` states: nothing where it is missing."""
-        key = (column, original, source, session)
+        """Return what a cell of the table ``source`` states: nothing where it is missing.
+
+        The same words mean the same in every table with the same data dictionary, and are worked out once.
+        """
+        key = (column, original, id(description))
         found = self._cells.get(key)
         if found is None:
-            found = self._cells[key] = self._read_cell(key, description if isinstance(description, dict) else None)
-        for prop, value in found:
-            self._count(prop, value, source, column)
-        return found
+            # The description is kept beside the answer so that its identity is not given to another object.
+            found = self._cells[key] = (description, self._read_cell(column, original, description))
+        where = {"source": source} if session is None else {"source": source, "session": session}
+        stated = []
+        for prop, value in found[1]:
+            if "term" in value or prop in self._reported:
+                self._count(prop, value, source, column)
+            stated.append((prop, value | where))
+        return stated
 
     def imaging(self, suffix: str, datatype: str, metadata: Document) -> Values:
         """Return the properties that suffix, datatype and sidecar of a recording state."""
@@ -112,18 +121,22 @@ class Mapper:
         found = self._terms.acquisition(suffix, datatype, metadata)
         return tuple(_stated((prop, value) for prop, values in found.items() for value in values))
 
-    def _read_cell(self, key: tuple[str, str, str, str | None], description: Document | None) -> Stated:
-        column, original, source, session = key
-        prop = self._property(column, description)
-        value = self._terms.value(prop, original, description=description, source=source, session=session)
+    def _read_cell(self, column: str, original: str, description: Any) -> Stated:
+        about = description if isinstance(description, dict) else None
+        prop = self.property_of(column, description)
+        value = self._terms.value(prop, original, description=about)
         stated = _stated([(prop, value)])
         if stated and prop == _GROUP and value.term and self._terms.is_diagnosis(value):
             stated.append((_DIAGNOSIS, stated[0][1]))
         return stated
 
-    def _property(self, column: str, description: Any) -> str:
+    def property_of(self, column: str, description: Any) -> str:
+        """Return the property that a column states, by its name or by its data dictionary."""
         about = description if isinstance(description, dict) else None
-        return self._terms.participant_property(column, description=about)
+        prop = self._terms.participant_property(column, description=about)
+        if self._is_categorical(prop):
+            self._reported.add(prop)
+        return prop
 
     def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str, times: int = 1) -> None:
         if "term" in value:
@@ -158,7 +171,10 @@ def measured(value: float | int | str, *, source: str, unit: str | None = None) 
     return found | {"unit": unit} if unit else found
 
 
-def add_values(into: Values, name: str, values: Sequence[Document]) -> None:
-    """Append ``values`` to a property, leaving out what it says already."""
-    known = into.setdefault(name, [])
-    known += [value for value in values if value not in known]
+def add_value(into: Values, name: str, value: Document) -> None:
+    """Append ``value`` to a property, unless the property says it already."""
+    known = into.get(name)
+    if known is None:
+        into[name] = [value]
+    elif value not in known:
+        known.append(value)

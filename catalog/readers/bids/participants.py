@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from catalog.readers.bids.mapping import Mapper, Values, add_values
+from catalog.readers.bids.mapping import Mapper, Values, add_value
 from catalog.readers.bids.tables import MISSING, Table
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document
@@ -115,20 +115,21 @@ class People:
         *,
         measure: str,
     ) -> None:
+        said = None if session is None else person.sessions.setdefault(session, {})
         for column, cell in row.items():
             if column in _KEYS or cell in MISSING:
                 continue
             description = dictionary.get(column)
-            named = self._named(column, measure, description)
+            named = self._named(column, measure, description) if measure else column
             stated = self._mapper.cell(named, cell, source=table.path, description=description, session=session)
             for prop, value in stated:
-                add_values(person.properties, prop, [value])
-                if session is not None:
-                    add_values(person.sessions.setdefault(session, {}), prop, [value])
+                add_value(person.properties, prop, value)
+                if said is not None:
+                    add_value(said, prop, value)
 
     def _named(self, column: str, measure: str, description: object) -> str:
         """Return the column's name, with its table's before it where it means nothing by itself."""
-        if not measure or self._mapper.knows(column, description) or column.lower().startswith(measure.lower()):
+        if self._mapper.knows(column, description) or column.lower().startswith(measure.lower()):
             return column
         return f"{measure}_{column}"
 
