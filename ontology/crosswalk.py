@@ -243,12 +243,7 @@ class Crosswalk:
     def _term(self, text: str, roots: tuple[str, ...]) -> Term | None:
         """Return the one term that ``text`` names within ``roots``; None where it names none, or several."""
         known = [root for root in roots if self._branch(root)]
-        if roots and not known:
-            return None
-        try:
-            return self._index.resolve(text, within=known).term
-        except SillageError:
-            return None
+        return self._index.match(text, within=known) if known or not roots else None
 
     def _column_rules(self, description: Mapping[str, Any]) -> ColumnRules:
         rules = self._rules.get(id(description))

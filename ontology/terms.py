@@ -150,27 +150,45 @@ class TermIndex:
             NotFoundError: None does; the next step names what is spelled like it.
         """
         key = text if not within else "\0".join((text, *sorted(within)))
-        found: Resolution = self._remembered("resolve", key, lambda _: self._resolve(text, within))
+        found: Resolution = self._remembered("resolve", key, lambda _: self._resolve_or_advise(text, within))
         return found
 
-    def _resolve(self, text: str, within: Collection[str]) -> Resolution:
-        wanted = text.strip().removeprefix("<").removesuffix(">")
-        if is_iri(wanted):
-            rows = self._rows("SELECT iri, deprecated, 0 FROM term WHERE iri = ?", canonical_iri(wanted))
-            rows = rows or self._named((reference_key(contract(canonical_iri(wanted))),))
-        else:
-            rows = self._named(_keys(wanted))
-        if within:
-            rows = [row for row in rows if self._is_under(row[0], within)]
+    def _resolve_or_advise(self, text: str, within: Collection[str]) -> Resolution:
+        rows = self._candidates(text, within)
         if not rows:
             raise self._not_found(text)
-        live = [row for row in rows if not row[1]]
+        return self._resolve(text, rows)
+
+    def match(self, text: str, *, within: Collection[str] = ()) -> Term | None:
+        """Return the one term that a text means, as :meth:`resolve` does; None where it means none or several.
+
+        For values by the thousand: nothing is searched for that may be spelled like it.
+        """
+        try:
+            return self._resolve(text, self._candidates(text, within)).term
+        except (NotFoundError, AmbiguousError):
+            return None
+
+    def _candidates(self, text: str, within: Collection[str]) -> list[Any]:
+        """Return IRI, deprecation and kind of name for each term that bears this name, strongest first."""
+        wanted = text.strip().removeprefix("<").removesuffix(">")
+        if is_iri(wanted):
+            iri = canonical_iri(wanted)
+            rows = self._rows("SELECT iri, deprecated, 0 FROM term WHERE iri = ?", iri)
+            rows = rows or self._named((reference_key(contract(iri)),))
+        else:
+            rows = self._named(_keys(wanted))
+        return [row for row in rows if self._is_under(row[0], within)] if within else rows
+
+    def _resolve(self, text: str, rows: Sequence[Any]) -> Resolution:
+        if not rows:
+            raise NotFoundError(f"no loaded vocabulary has a term {_shown(text)}", field="term")
         kind, gone = rows[0][2], rows[0][1]
+        live = [row for row in rows if not row[1]]
         if live and (live[0][2] == kind or (gone and live[0][2] <= NameKind.OTHER_NAME)):
             term = self.get(_only(text, [iri for iri, _, k in live if k == live[0][2]], self))
-            return Resolution(
-                term=term, notice=self._renamed(text, rows[0][0], term) if gone and live[0][2] > kind else None
-            )
+            renamed = gone and live[0][2] > kind
+            return Resolution(term=term, notice=self._renamed(text, rows[0][0], term) if renamed else None)
         return self._replacement(text, [iri for iri, _, k in rows if k == kind])
 
     def _named(self, keys: Sequence[str]) -> list[Any]:
@@ -182,10 +200,12 @@ class TermIndex:
         )
 
     def _is_under(self, iri: str, roots: Collection[str]) -> bool:
-        return any(iri in self.descendants(root) for root in roots)
+        """Tell whether a term, or what replaces it, lies at or below one of the roots."""
+        return any(not {iri, self._last_replacement(iri)}.isdisjoint(self.descendants(root)) for root in roots)
 
     def _renamed(self, text: str, old: str, term: Term) -> str:
-        return f"{text!r} is the label of {self.get(old).curie}, which was given up; {term.curie} bears that name now"
+        given_up = f"{_shown(text)} is the label of {self.get(old).curie}, which was given up"
+        return f"{given_up}; {term.curie} bears that name now"
 
     def _replacement(self, text: str, given_up: Sequence[str]) -> Resolution:
         """Follow ``replaced_by`` from terms that were given up."""
@@ -302,7 +322,7 @@ class TermIndex:
         near = name_search.near(self._query, text)
         known = f"Did you mean {', '.join(near)}?" if near else None
         return NotFoundError(
-            f"no loaded vocabulary has a term {text!r}",
+            f"no loaded vocabulary has a term {_shown(text)}",
             field="term",
             next_step=known or "Search with `sillage terms find`, or load the ontology that defines it.",
             params={"near": near},
@@ -310,7 +330,10 @@ class TermIndex:
 
     def _query(self, sql: str, values: Any = ()) -> list[Any]:
         with self._lock:
-            return self._db.execute(sql, values).fetchall()
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except UnicodeEncodeError:  # a lone surrogate, which no vocabulary holds
+                return []
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         return self._query(sql, values)
@@ -340,6 +363,11 @@ def _read_source(source: Path) -> bytes:
         raise InvalidRequestError(f"{source} cannot be read: {error.strerror}", field="source") from error
 
 
+def _shown(text: str) -> str:
+    """Return a text for a message: quoted, and not longer than a line."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
 def _keys(text: str) -> tuple[str, ...]:
     """Return the forms under which a text may be in the index: a name, an identifier, ``DOID_2377``."""
     forms = [name_key(text), reference_key(text)]
@@ -359,7 +387,7 @@ def _only(text: str, iris: Sequence[str], index: TermIndex) -> str:
         return iris[0]
     terms = [index.get(iri) for iri in iris[:_CANDIDATES]]
     raise AmbiguousError(
-        f"{text!r} may mean {', '.join(f'{t.curie} ({t.label})' for t in terms)}",
+        f"{_shown(text)} may mean {', '.join(f'{t.curie} ({t.label})' for t in terms)}",
         field="term",
         next_step="Give the CURIE of the one that you mean.",
         params={"candidates": [{"curie": t.curie, "label": t.label, "vocabulary": t.vocabulary} for t in terms]},

@@ -51,7 +51,23 @@ def test_an_unknown_text_names_what_is_spelled_like_it(starter):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", '"', "' OR 1=1 --", "*", "a AND (", "\x00", "%", "née" * 1000, "NEAR(", "-", ":"]
+    "text",
+    [
+        "",
+        "   ",
+        '"',
+        "' OR 1=1 --",
+        "*",
+        "a AND (",
+        "\x00",
+        "%",
+        "née" * 1000,
+        "NEAR(",
+        "-",
+        ":",
+        "\ud800",
+        "x" * 100_000,
+    ],
 )
 def test_hostile_text_finds_nothing_and_breaks_nothing(starter, text):
     with pytest.raises(NotFoundError):
@@ -181,3 +197,17 @@ def test_find_ignores_accents_and_puts_the_given_up_last(index, source, obo):
     )
     assert index.find("meniere")[0].curie == "TOY:1"
     assert [t.curie for t in index.find("maladie")] == ["TOY:1", "TOY:2"]
+
+
+def test_match_is_resolve_without_the_advice(toy):
+    assert toy.match("kid").curie == "TOY:4"
+    assert toy.match("old child").curie == "TOY:4"
+    assert toy.match("old child", within=["TOY:1"]).curie == "TOY:4"  # judged by what replaces it
+    assert toy.match("kid", within=["DOID:4"]) is None
+    assert toy.match("no such thing") is None
+
+
+def test_a_message_does_not_repeat_a_book(starter):
+    with pytest.raises(NotFoundError) as caught:
+        starter.resolve("x" * 100_000)
+    assert len(caught.value.detail) < 200

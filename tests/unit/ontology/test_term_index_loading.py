@@ -1,5 +1,6 @@
 """Loading: all or nothing, who has the first word, and an index that is stale, shared or broken."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +9,14 @@ import threading
 import pytest
 
 from ontology import _index_file, starter
-from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError, UnsupportedMediaTypeError
+from ontology.errors import (
+    BackendUnavailableError,
+    IntegrityError,
+    InvalidRequestError,
+    NotFoundError,
+    StorageFullError,
+    UnsupportedMediaTypeError,
+)
 from ontology.terms import TermIndex
 
 OBO = "http://purl.obolibrary.org/obo/"
@@ -201,3 +209,40 @@ def test_threads_read_while_another_loads(index, toy_path):
 def test_closing_twice_is_harmless(index):
     index.close()
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [("database or disk is full", StorageFullError), ("database is locked", BackendUnavailableError)],
+)
+def test_a_full_or_locked_disk_changes_nothing(index, toy_path, monkeypatch, failure, error):
+    before = index.digest
+
+    def fail(*_):
+        raise sqlite3.OperationalError(failure)
+
+    monkeypatch.setattr(_index_file, "_insert_terms", fail)
+    with pytest.raises(error):
+        index.load(toy_path)
+    assert index.digest == before
+
+
+def test_a_process_killed_while_loading_leaves_the_old_index_or_the_new(index, source, obo):
+    before = index.digest
+    stanzas = [f"id: BIG:{n}|name: term {n}|is_a: BIG:{n // 2}" for n in range(1, 3000)]
+    path = source(obo(*stanzas, ontology="big"), "big.obo")
+    seen = set()
+    for delay in (0.1, 0.3, 0.5, 0.8):
+        process = subprocess.Popen(
+            [sys.executable, "-c", OPENING + ".load(pathlib.Path(sys.argv[2]))", index.file, path]
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        process.kill()
+        process.wait()
+        with TermIndex.open(index.file) as again:
+            seen.add(again.digest)
+            assert again.get("DOID:2377").label == "multiple sclerosis"
+            assert len(again.vocabularies()) == (1 if again.digest == before else 2)
+    index.load(path)
+    assert seen <= {before, index.digest}
