@@ -36,7 +36,9 @@ def write_study(root: Path, name: str = "A small study") -> Path:
     return root
 
 
-def write_pipeline(root: Path, command: str, *, name: str = "copy", level: str = "participant") -> dict[str, Any]:
+def write_pipeline(
+    root: Path, command: str, *, name: str = "copy", level: str = "participant", wall_s: int = 20
+) -> dict[str, Any]:
     """Return a descriptor that runs a shell script over T1w images; the script lies in ``root``."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "run.sh").write_text(command)
@@ -53,7 +55,7 @@ def write_pipeline(root: Path, command: str, *, name: str = "copy", level: str =
                 "level": level,
                 "files": ".",
                 "environment": {"kind": "system"},
-                "resources": {"wall_s": 20, "disk_gb": 0.1},
+                "resources": {"wall_s": wall_s, "disk_gb": 0.1},
                 "inputs": {"images": {"select": "suffix = 'T1w'", "all": True}},
             }
         },
