@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -17,7 +17,6 @@ from ontology.errors import InvalidRequestError, NotFoundError
 
 LEFT_OUT = frozenset({".git", ".datalad", ".gitattributes"})
 _CHUNK = 1024 * 1024
-_Note = Callable[[bytes], None]
 
 
 class FolderTree(Tree):
@@ -43,7 +42,6 @@ class FolderTree(Tree):
         self._root = os.path.realpath(path)
         self._unlocked_annex = os.path.isdir(os.path.join(self._root, ".git", "annex"))
         self._listed: dict[str, TreeFile] | None = None
-        self._stamp = ""
 
     @override
     def files(self) -> Sequence[TreeFile]:
@@ -78,14 +76,6 @@ class FolderTree(Tree):
                 continue
         return found
 
-    def stamp(self) -> str:
-        """Return a digest of names, sizes, inodes and times: equal stamps mean an untouched folder.
-
-        Change time is part of it, so that content rewritten under an old modification time is noticed.
-        """
-        self._index()
-        return self._stamp
-
     def _checksum(self, path: str) -> str:
         descriptor = self._open(path)
         digest = hashlib.sha256()
@@ -117,13 +107,8 @@ class FolderTree(Tree):
 
     def _index(self) -> dict[str, TreeFile]:
         if self._listed is None:
-            digest = hashlib.blake2b(digest_size=32)
-            found: list[TreeFile] = []
-            for relative, entry in self._walk():
-                found.append(self._file(relative, entry, digest.update))
-            found.sort(key=lambda file: file.path)
+            found = sorted((self._file(*entry) for entry in self._walk()), key=lambda file: file.path)
             self._listed = {file.path: file for file in found}
-            self._stamp = digest.hexdigest()
         return self._listed
 
     def _walk(self) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
@@ -133,7 +118,7 @@ class FolderTree(Tree):
             below = pending.pop()
             try:
                 with os.scandir(self._root + "/" + below) as entries:
-                    listed = sorted(entries, key=lambda entry: entry.name)
+                    listed = list(entries)
             except OSError:
                 yield below.rstrip("/"), None
                 continue
@@ -145,14 +130,10 @@ class FolderTree(Tree):
                 else:
                     yield below + entry.name, entry
 
-    def _file(self, relative: str, entry: os.DirEntry[str] | None, note: _Note) -> TreeFile:
+    def _file(self, relative: str, entry: os.DirEntry[str] | None) -> TreeFile:
         if entry is None:
             return TreeFile(relative, None, present=False, link=True)
         status = entry.stat(follow_symlinks=False)
-        note(
-            b"%s\0%d %d %d %d\n"
-            % (os.fsencode(relative), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
-        )
         if stat.S_ISREG(status.st_mode):
             if self._unlocked_annex and status.st_size <= POINTER_LIMIT:
                 return self._unlocked(relative, entry.path, status.st_size)

@@ -46,14 +46,20 @@ def plan(
         return Planner(Known.of(repository, dataset), reading, version, label).plan(principal, "dataset.revise")
 
 
-def is_current(repository: Repository, dataset: str, tree: str) -> bool:
-    """Tell whether the current version of a dataset was read from this very git tree.
+def is_current(repository: Repository, dataset: str, version: VersionInfo) -> bool:
+    """Tell whether reading this version again would change nothing: same git tree, same name, same ontology.
+
+    This is what makes looking at an unchanged dataset cheap; :func:`plan` finds out the long way.
 
     Raises:
         NotFoundError: There is no such dataset.
     """
     current = repository.get(dataset).document.get("current")
-    return current is not None and repository.get(current).document.get("tree") == tree
+    if current is None or version.tree is None:
+        return False
+    said = repository.get(current).document
+    named = version.name is None or version.name == said.get("name")
+    return named and (version.tree, version.ontology) == (said.get("tree"), said.get("ontology"))
 
 
 def _refuse_twice(repository: Repository, version: VersionInfo) -> None:

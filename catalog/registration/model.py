@@ -19,6 +19,7 @@ class VersionInfo:
         tree: Name of its git tree (equal for equal content), where there is one.
         datalad_id: Identifier of the DataLad dataset, where it is one.
         data_path: Where the data lie; never shown to others than contributors.
+        ontology: Digest of the term index by which values were mapped.
     """
 
     name: str | None = None
@@ -26,6 +27,7 @@ class VersionInfo:
     tree: str | None = None
     datalad_id: str | None = None
     data_path: str | None = None
+    ontology: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,7 @@ class Planner:
             "name": name,
             "commit": before.document.get("commit") if before else self._version.commit,
             "tree": before.document.get("tree") if before else self._version.tree,
+            "ontology": self._version.ontology,
             "counts": self._counts.to_json(),
             "report": {
                 "mapped": reading.mapped,

@@ -27,28 +27,17 @@ _READMES = ("README", "README.md", "README.rst", "README.txt")
 _TABLE_SUFFIXES = frozenset({"participants", "samples", "scans", "sessions"})
 
 
-def is_bids(files: Sequence[TreeFile]) -> bool:
-    """Tell whether a tree looks like a BIDS dataset: it has a description, or folders of participants."""
-    return any(file.path == DESCRIPTION or (file.path.startswith("sub-") and "/" in file.path) for file in files)
-
-
-def read_bids(tree: Tree, terms: Terms) -> Reading:
-    """Return what a BIDS dataset holds.
+def check_bids(files: Sequence[TreeFile]) -> None:
+    """Raise unless a tree looks like a BIDS dataset: it has a description, or folders of participants.
 
     Raises:
-        InvalidRequestError: The tree is no BIDS dataset; the error says what is missing.
+        InvalidRequestError: It has neither; the error says what to give instead.
     """
-    files = tree.files()
-    if not is_bids(files):
-        raise _refusal(files)
-    with collection_paused():
-        return BidsReader(tree, files, terms).reading()
-
-
-def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
+    if any(file.path == DESCRIPTION or (file.path.startswith("sub-") and "/" in file.path) for file in files):
+        return
     if not files:
-        return InvalidRequestError(
-            "the folder is empty", field="path", next_step="Give the folder that holds dataset_description.json."
+        raise InvalidRequestError(
+            "the folder is empty", field="path", next_step=f"Give the folder that holds {DESCRIPTION}."
         )
     below = sorted(file.path.rpartition("/")[0] for file in files if file.path.endswith("/" + DESCRIPTION))
     hint = (
@@ -56,9 +45,21 @@ def _refusal(files: Sequence[TreeFile]) -> InvalidRequestError:
         if below
         else f"Add {DESCRIPTION}, or give the folder that holds it beside the sub-* folders."
     )
-    return InvalidRequestError(
+    raise InvalidRequestError(
         f"this is no BIDS dataset: it has neither {DESCRIPTION} nor a sub-* folder", field="path", next_step=hint
     )
+
+
+def read_bids(tree: Tree, terms: Terms) -> Reading:
+    """Return what a BIDS dataset holds.
+
+    Raises:
+        InvalidRequestError: The tree is no BIDS dataset.
+    """
+    files = tree.files()
+    check_bids(files)
+    with collection_paused():
+        return BidsReader(tree, files, terms).reading()
 
 
 class BidsReader:

@@ -112,8 +112,12 @@ def test_the_same_data_again_change_nothing(repository: Repository, planned: Pla
     assert again.unchanged
     assert (again.dataset, again.version) == (first.dataset, first.version)
     assert again.counts == first.counts
-    assert is_current(repository, first.dataset, "t1")
-    assert not is_current(repository, first.dataset, "t2")
+    assert is_current(repository, first.dataset, VersionInfo(tree="t1"))
+    assert is_current(repository, first.dataset, VersionInfo(tree="t1", name="1"))
+    assert not is_current(repository, first.dataset, VersionInfo(tree="t2"))
+    assert not is_current(repository, first.dataset, VersionInfo(tree="t1", name="2"))
+    assert not is_current(repository, first.dataset, VersionInfo(tree="t1", ontology="other"))
+    assert not is_current(repository, first.dataset, VersionInfo())
 
 
 def test_a_revision_touches_only_what_has_changed(repository: Repository, planned: Planned) -> None:
