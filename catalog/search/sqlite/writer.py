@@ -56,6 +56,8 @@ class Writer:
         self._traits: dict[int, tuple[int, str]] = {}
         self._uses: Counter[tuple[int, int, str]] = Counter()
         self._dropped: set[int] = set()
+        self._tied: dict[Level, list[tuple[int, int]]] = {level: [] for level in Level}
+        self._untied: dict[Level, list[tuple[int, int]]] = {level: [] for level in Level}
 
     def apply(self, records: Iterable[Record]) -> None:
         """Bring the tables to what these records now say."""
@@ -84,7 +86,7 @@ class Writer:
         if row is None:
             return
         key, dataset = row
-        self._link(level, key, (dataset, None), frozenset())
+        self._link(level, key, self._linked(level, key), frozenset(), (dataset, None))
         if level is Level.ACQUISITION:
             self._db.execute("DELETE FROM acquisition WHERE key = ?", (key,))
         else:
@@ -105,7 +107,7 @@ class Writer:
             "UPDATE participant SET live = 1, dataset = ?, label = ?, folded = ? WHERE key = ?",
             (dataset, entry.label, fold(entry.label), key),
         )
-        self._link(Level.PARTICIPANT, key, (was, dataset), entry.statements)
+        self._link(Level.PARTICIPANT, key, self._linked(Level.PARTICIPANT, key), entry.statements, (was, dataset))
 
     def _put_acquisition(self, entry: AcquisitionEntry) -> None:
         participant = self._participant(entry.participant)[0] if entry.participant else None
@@ -115,11 +117,13 @@ class Writer:
         if row is None:
             insert = "INSERT INTO acquisition (participant, dataset, label, folded, iri) VALUES (?, ?, ?, ?, ?)"
             key, was = self._db.execute(insert, (*facts, entry.id)).lastrowid or 0, None
+            before: frozenset[int] = frozenset()
         else:
             key, was = row
+            before = self._linked(Level.ACQUISITION, key)
             update = "UPDATE acquisition SET participant = ?, dataset = ?, label = ?, folded = ? WHERE key = ?"
             self._db.execute(update, (*facts, key))
-        self._link(Level.ACQUISITION, key, (was, dataset), entry.statements)
+        self._link(Level.ACQUISITION, key, before, entry.statements, (was, dataset))
 
     def _participant(self, iri: str) -> tuple[int, int | None]:
         """Return key and dataset of a participant; one that is not there yet is made without life."""
@@ -136,20 +140,26 @@ class Writer:
             key = self._datasets[iri] = self._db.execute("SELECT key FROM dataset WHERE iri = ?", (iri,)).fetchone()[0]
         return key
 
+    def _linked(self, level: Level, key: int) -> frozenset[int]:
+        """Return the statements that are true of a record so far; no record comes twice in a batch."""
+        return frozenset(row[0] for row in self._db.execute(_LINKS[level][0], (key,)))
+
     def _link(
-        self, level: Level, key: int, datasets: tuple[int | None, int | None], statements: frozenset[Statement]
+        self,
+        level: Level,
+        key: int,
+        before: frozenset[int],
+        statements: frozenset[Statement],
+        datasets: tuple[int | None, int | None],
     ) -> None:
         """Replace the statements of a record that was in the first dataset and is in the second."""
-        find, insert, delete = _LINKS[level]
-        before = {row[0] for row in self._db.execute(find, (key,))}
-        after = {self._statement(level, statement) for statement in statements}
+        after = frozenset(self._statement(level, statement) for statement in statements)
         gone = before - after
         self._dropped |= gone
-        self._db.executemany(delete, [(key, statement) for statement in gone])
-        self._db.executemany(insert, [(key, statement) for statement in after - before])
-        was, now = datasets
-        self._count(before, was, -1)
-        self._count(after, now, 1)
+        self._untied[level] += [(key, statement) for statement in gone]
+        self._tied[level] += [(key, statement) for statement in after - before]
+        self._count(before, datasets[0], -1)
+        self._count(after, datasets[1], 1)
 
     def _count(self, statements: Iterable[int], dataset: int | None, change: int) -> None:
         """Count the properties that a record gains in a dataset or loses there; none is dataset 0."""
@@ -192,7 +202,13 @@ class Writer:
         return key
 
     def _finish(self) -> None:
-        """Write the counts, and forget statements that are true of nobody any more."""
+        """Write links and counts, and forget statements that are true of nobody any more.
+
+        Links are undone first: the key of an acquisition that went may belong to one that came.
+        """
+        for level, (_, insert, delete) in _LINKS.items():
+            self._db.executemany(delete, self._untied[level])
+            self._db.executemany(insert, self._tied[level])
         uses = [(*use, change) for use, change in self._uses.items() if change]
         self._db.executemany(_USE, uses)
         self._db.execute("DELETE FROM property_use WHERE records <= 0")
