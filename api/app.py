@@ -14,7 +14,7 @@ from api import problems
 from api.catalogue import Catalogue, open_catalogue
 from api.middleware import Envelope, Metrics, RequestIdFilter
 from api.operations.tasks import start_service
-from api.pages import pages_router, static_files
+from api.pages import pages_router, problem_page, static_files
 from api.routers import access, catalog, cohorts, identifiers, maintenance, pipelines, provenance, service, tasks
 from api.schemas import ProblemAnswer
 from api.settings import Settings, load_settings
@@ -46,7 +46,7 @@ def create_app(directory: Path, *, settings: Settings | None = None) -> FastAPI:
     metrics = Metrics()
     app.state.catalogue, app.state.metrics = catalogue, metrics
     app.add_middleware(Envelope, metrics=metrics, max_body=settings.max_body_mb * 1_000_000)
-    problems.install(app)
+    problems.install(app, page=problem_page)
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(pages_router)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from ontology import errors
@@ -73,12 +74,20 @@ def respond(error: errors.SillageError, request: Request) -> JSONResponse:
     return JSONResponse(body_of(error, instance=_instance(request)), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Give every failure of ``app`` the one body."""
+Page = Callable[[Request, errors.SillageError], Response | None]
+
+
+def install(app: FastAPI, *, page: Page) -> None:
+    """Give every failure of ``app`` the one body, and those of its pages a page.
+
+    Args:
+        app: The application.
+        page: Returns the page for a failure, or None when a program asked.
+    """
 
     @app.exception_handler(errors.SillageError)
-    def _ours(request: Request, error: errors.SillageError) -> JSONResponse:
-        return respond(error, request)
+    def _ours(request: Request, error: errors.SillageError) -> Response:
+        return page(request, error) or respond(error, request)
 
     @app.exception_handler(RequestValidationError)
     def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -8,6 +8,9 @@ from fastapi import APIRouter
 from starlette.staticfiles import StaticFiles
 
 from api.pages import browse, contents, landing, search, session, work
+from api.pages.session import problem_page
+
+__all__ = ["pages_router", "problem_page", "static_files"]
 
 pages_router = APIRouter(include_in_schema=False)
 for module in (session, search, browse, work, contents, landing):

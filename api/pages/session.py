@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import COOKIE, Open
+from api.media import choose
 from api.pages.rendering import page
-from ontology.errors import UnauthenticatedError
+from api.problems import body_of, status_of
+from ontology.errors import SillageError, UnauthenticatedError
 
 router = APIRouter()
 DAYS = 30
@@ -42,6 +45,21 @@ def leave() -> Response:
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE)
     return response
+
+
+def problem_page(request: Request, error: SillageError) -> Response | None:
+    """Return the page for a failure; None when a program asked, which gets the problem document.
+
+    Who is not logged in is sent to do so, and comes back.
+    """
+    wanted = choose(request.headers.get("accept", ""), ["application/json", "text/html"])
+    if request.url.path.startswith("/api/") or wanted != "text/html":
+        return None
+    if isinstance(error, UnauthenticatedError) and request.method == "GET":
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?next={quote(asked, safe='')}", 303)
+    body = body_of(error, instance=f"request {request.scope.get('sillage.request_id', '')}")
+    return page(request, "problem.html", None, status=status_of(error), problem=body)
 
 
 def _local(path: str) -> str:
