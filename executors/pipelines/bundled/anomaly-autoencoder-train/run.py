@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 sys.dont_write_bytecode = True  # the folder of the pipeline is read-only, and its digest certified
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # sums depend on the number of threads
 
 from images import UnreadableImageError  # noqa: E402
 from scans import CONTRASTS, TISSUES, Scan, load_scan, pair  # noqa: E402

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the folder of the pipeline is read-only, and its digest certified
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # sums depend on the number of threads
 
 from detection import Detector, Finding  # noqa: E402
 from images import UnreadableImageError, derived_path, participant  # noqa: E402

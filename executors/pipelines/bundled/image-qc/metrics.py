@@ -92,7 +92,7 @@ def snr(values: Volume) -> Value:
 
 
 def snr_dietrich(values: Volume, air: Volume) -> Value:
-    """Signal of a tissue over the noise seen in air (Dietrich et al. 2007, J Magn Reson Imaging 26:375)."""
+    """Signal of a tissue over the noise seen in air (Dietrich et al. 2007, JMRI 26:375)."""
     if values.size < LEAST_VOXELS or air.size < LEAST_VOXELS:
         return None
     return _ratio(float(values.mean()), RAYLEIGH * float(air.std(ddof=1)))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the folder of the pipeline is read-only, and its digest certified
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # sums depend on the number of threads
 
 from images import Image, UnreadableImageError, derived_path, load_image, participant, stem, suffix  # noqa: E402
 from metrics import find_regions, measure, remarks  # noqa: E402
