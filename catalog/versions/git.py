@@ -142,6 +142,8 @@ def open_repository(path: Path) -> Repository | None:
     git_dir = path if _is_bare(path) else dot_git
     if not git_dir.exists():
         return None
+    if git_dir.is_dir() and (git_dir / "HEAD").is_file() and not (git_dir / "commondir").exists():
+        return Repository(path, git_dir, git_dir)
     environment = make_environment(_OVERRULED, {"GIT_DIR": str(git_dir)})
     command = [_git(), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"]
     output = execute(command, cwd=path, environment=environment)

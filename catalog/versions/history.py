@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from catalog.versions.annex import link_target, location_log
@@ -48,7 +49,10 @@ def current_branch(repository: Repository) -> str:
     Raises:
         BackendUnavailableError: None is.
     """
-    return repository.git("symbolic-ref", "HEAD").decode().strip()
+    kind, _, name = (repository.git_dir / "HEAD").read_text().strip().partition(": ")
+    if kind != "ref" or not name.startswith("refs/heads/"):
+        raise BackendUnavailableError("the dataset has no branch checked out", next_step="Run in it: git checkout main")
+    return name
 
 
 def head(repository: Repository, reference: str = "HEAD") -> tuple[str, str] | None:
@@ -148,6 +152,7 @@ def _known_locations(repository: Repository, tip: str, keys: Sequence[str]) -> M
     return {key: contents[oid] for key, oid in oids.items()}
 
 
+@lru_cache(maxsize=256)
 def annex_uuid(repository: Repository) -> bytes:
     """Return the UUID by which git-annex knows this repository.
 

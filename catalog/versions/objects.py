@@ -58,6 +58,7 @@ class AnnexObjects:
         os.makedirs(self._incoming, exist_ok=True)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._folders: set[str] = set()
+        self._unsynchronised: set[str] = set()
         self._can_clone = True
 
     def has(self, key: str) -> bool:
@@ -115,6 +116,15 @@ class AnnexObjects:
         finally:
             _remove(temporary)
 
+    def synchronise(self) -> None:
+        """Have the disk keep the names of what was adopted, all folders at once; their content it has already.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        while self._unsynchronised:
+            synchronise(self._unsynchronised.pop())
+
     def _copy(self, source: int, target: str, size: int) -> tuple[str, int]:
         """Clone where the disk can share blocks, else copy; the digest is that of what was written."""
         with open(target, "xb", buffering=0) as file:
@@ -159,8 +169,7 @@ class AnnexObjects:
             os.rename(temporary, place)
             os.chmod(folder, mode & ~_WRITE)
         if durable:
-            for made in (folder, *parents):
-                synchronise(made)
+            self._unsynchronised.update((folder, *parents))
 
     def _temporary(self) -> str:
         return f"{self._incoming}/{uuid.uuid4().hex}"

@@ -61,7 +61,7 @@ def _commit(repository: Repository, blobs: Sequence[Blob], message: str, record:
         changes = _changes(repository, parent, blobs)
         if not changes:
             return _last_commit(repository, parent, blobs)
-        identifier = datalad_id(repository, parent)
+        identifier = datalad_id(repository, parent) if record is not None else None
         text = run_message(message, record, datalad_id=identifier, outputs=[blob.path for blob in blobs])
         try:
             with apply_changes(repository, changes, {}):
@@ -109,6 +109,7 @@ def _take_in(repository: Repository, outputs: Sequence[Output]) -> list[Blob]:
         else:
             key = _committed_key(repository, path, sha256)
         blobs.append(annexed(path, key))
+    objects.synchronise()
     return blobs
 
 

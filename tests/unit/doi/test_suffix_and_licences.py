@@ -51,6 +51,7 @@ def test_fresh_suffixes_differ() -> None:
             "Creative Commons Attribution 4.0 International License (https://creativecommons.org/licenses/by/4.0/)",
             "CC-BY-4.0",
         ),
+        ("Creative Commons Attribution No Derivatives 4.0", "CC-BY-ND-4.0"),
         ("Apache-2.0", "Apache-2.0"),
         ("MIT License", "MIT"),
     ],
