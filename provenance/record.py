@@ -29,7 +29,8 @@ from ontology.namespaces import (
 )
 from provenance import vocabulary as v
 from provenance.model import ProvDocument
-from provenance.values import Identifier, Literal, Value, value_of
+from provenance.statements import Pair, Statement, ordered_pairs
+from provenance.values import Identifier, Literal, normal_time, value_of
 from provenance.vocabulary import Kind
 
 REVISION_OF = "prov:wasRevisionOf"
@@ -71,6 +72,14 @@ class ProvNode:
     document: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _Identifiers(dict[str, Identifier]):
+    """Each IRI checked once, however many edges lead to it."""
+
+    def __missing__(self, iri: str) -> Identifier:
+        found = self[iri] = Identifier(iri)
+        return found
+
+
 _KINDS: dict[str, Kind] = {"Task": v.ACTIVITY, "TaskBatch": v.ACTIVITY, "Agent": v.AGENT}
 _CLASSES: dict[str, str] = {
     "Catalog": PREFIXES["dcat"] + "Catalog",
@@ -110,21 +119,41 @@ _MEMBERS: dict[str, str] = {
     "tree": SILLAGE + "tree",
 }
 """Members of documents that are attributes as they stand."""
-_WHOLE = {"environment": SILLAGE + "environment", "parameters": SILLAGE + "parameters", "record": SILLAGE + "record"}
+_ATTRIBUTES = {name: Identifier(iri) for name, iri in _MEMBERS.items()}
+_WHOLE = {name: Identifier(SILLAGE + name) for name in ("environment", "parameters", "record")}
 """Members that are carried whole, as JSON."""
-_PAIRS: dict[str, Kind] = {
-    USED: v.USAGE,
-    GENERATED_BY: v.GENERATION,
-    DERIVED_FROM: v.DERIVATION,
-    REVISION_OF: v.DERIVATION,
-    INFORMED_BY: v.COMMUNICATION,
-    ATTRIBUTED_TO: v.ATTRIBUTION,
-    ACTED_ON_BEHALF_OF: v.DELEGATION,
-    INFLUENCED_BY: v.INFLUENCE,
-    HAD_MEMBER: v.MEMBERSHIP,
-    SPECIALIZATION_OF: v.SPECIALIZATION,
-    "prov:alternateOf": v.ALTERNATE,
+
+
+class _RecordTypes(dict[str, Identifier]):
+    def __missing__(self, name: str) -> Identifier:
+        found = self[name] = Identifier(SILLAGE + name)
+        return found
+
+
+_TYPES = _RecordTypes()
+_TYPE, _LABEL = Identifier(v.TYPE), Identifier(v.LABEL)
+_COMMAND = Identifier(SILLAGE + "command")
+_PART_OF = Identifier(PREFIXES["dcterms"] + "isPartOf")
+
+
+def _pair(kind: Kind, *pairs: Pair) -> tuple[Kind, tuple[None, ...], tuple[Pair, ...]]:
+    return kind, (None,) * (len(kind.arguments) - 2), pairs
+
+
+_PAIRS: dict[str, tuple[Kind, tuple[None, ...], tuple[Pair, ...]]] = {
+    USED: _pair(v.USAGE),
+    GENERATED_BY: _pair(v.GENERATION),
+    DERIVED_FROM: _pair(v.DERIVATION),
+    REVISION_OF: _pair(v.DERIVATION, (_TYPE, Identifier(v.REVISION))),
+    INFORMED_BY: _pair(v.COMMUNICATION),
+    ATTRIBUTED_TO: _pair(v.ATTRIBUTION),
+    ACTED_ON_BEHALF_OF: _pair(v.DELEGATION),
+    INFLUENCED_BY: _pair(v.INFLUENCE),
+    HAD_MEMBER: _pair(v.MEMBERSHIP),
+    SPECIALIZATION_OF: _pair(v.SPECIALIZATION),
+    "prov:alternateOf": _pair(v.ALTERNATE),
 }
+"""The relation that an edge is, with the rest of its arguments and its attributes."""
 
 
 def document_for(nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> ProvDocument:
@@ -138,61 +167,62 @@ def document_for(nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> ProvDocume
         InvalidRequestError: A node's id is no IRI, or an edge's predicate has a prefix that is not ours.
     """
     document = ProvDocument(NAMESPACES)
-    attributes = _edge_attributes(edges)
+    iris = _Identifiers()
+    distinct = dict.fromkeys(edges)
+    attributes = _edge_attributes(distinct, iris)
     for node in {node.id: node for node in nodes}.values():
-        _state(document, node, attributes.get(node.id, ()))
-    _state_outputs(document, nodes, edges)
-    for source, predicate, target in dict.fromkeys(edges):
-        kind = _PAIRS.get(predicate)
-        if kind is not None:
-            subtype = [(Identifier(v.TYPE), Identifier(v.REVISION))] if predicate == REVISION_OF else ()
-            document.state(kind, None, (Identifier(source), Identifier(target)), subtype)
-    _state_associations(document, edges)
+        document.add(_element(iris[node.id], node, attributes.get(node.id, ())))
+    _state_outputs(document, nodes, edges, iris)
+    add = document.add
+    for source, predicate, target in distinct:
+        found = _PAIRS.get(predicate)
+        if found is not None:
+            kind, rest, pairs = found
+            add(Statement.of_checked(kind, None, (iris[source], iris[target], *rest), pairs))
+    _state_associations(document, distinct, iris)
     return document
 
 
-def _edge_attributes(edges: Iterable[Edge]) -> dict[str, list[tuple[Identifier, Value]]]:
-    found: dict[str, list[tuple[Identifier, Value]]] = {}
+def _edge_attributes(edges: Iterable[Edge], iris: _Identifiers) -> dict[str, list[Pair]]:
+    found: dict[str, list[Pair]] = {}
     for source, predicate, target in edges:
         if predicate in _PAIRS or predicate in (ASSOCIATED_WITH, HAD_PLAN):
             continue
         prefix, _, local = predicate.partition(":")
         if prefix not in PREFIXES or prefix == "prov":
             raise InvalidRequestError(f"{predicate!r} is not a predicate that can be told in PROV", field=predicate)
-        found.setdefault(source, []).append((Identifier(PREFIXES[prefix] + local), Identifier(target)))
+        found.setdefault(source, []).append((iris[PREFIXES[prefix] + local], iris[target]))
     return found
 
 
-def _state(document: ProvDocument, node: ProvNode, more: Iterable[tuple[Identifier, Value]]) -> None:
+def _element(id: Identifier, node: ProvNode, more: Iterable[Pair]) -> Statement:
+    """Return the statement of a node: what type of thing it is, and all that its document says of it."""
     kind = _KINDS.get(node.type, v.ENTITY)
     members = node.document
-    pairs: list[tuple[Identifier, Value]] = [(Identifier(v.TYPE), Identifier(SILLAGE + node.type)), *more]
+    pairs: list[Pair] = [(_TYPE, _TYPES[node.type]), *more]
     special = _AGENT_CLASSES.get(str(members.get("kind"))) if kind is v.AGENT else _CLASSES.get(node.type)
     if special:
-        pairs.append((Identifier(v.TYPE), Identifier(special)))
+        pairs.append((_TYPE, Identifier(special)))
     if node.label:
-        pairs.append((Identifier(v.LABEL), Literal(node.label)))
-    pairs += _attributes(members)
-    times = (members.get("start_time"), members.get("end_time")) if kind is v.ACTIVITY else ()
-    document.state(kind, Identifier(node.id), times, pairs)
-
-
-def _attributes(members: Mapping[str, Any]) -> list[tuple[Identifier, Value]]:
-    pairs: list[tuple[Identifier, Value]] = []
+        pairs.append((_LABEL, Literal(node.label)))
     for name, value in members.items():
-        if value is None:
-            continue
-        if name in _MEMBERS and isinstance(value, str | int | float | bool):
-            pairs.append((Identifier(_MEMBERS[name]), value_of(value)))
+        attribute = _ATTRIBUTES.get(name)
+        if attribute is not None and isinstance(value, str | int | float):
+            pairs.append((attribute, value_of(value)))
         elif name in _WHOLE and isinstance(value, Mapping) and value:
-            pairs.append((Identifier(_WHOLE[name]), Literal(canonical_json(value).decode(), JSON_TYPE)))
-    command = (members.get("record") or {}).get("command") if isinstance(members.get("record"), Mapping) else None
-    if command:
-        pairs.append((Identifier(SILLAGE + "command"), Literal(shlex.join(map(str, command)))))
-    return pairs
+            pairs.append((_WHOLE[name], Literal(canonical_json(value).decode(), JSON_TYPE)))
+            if name == "record" and value.get("command"):
+                pairs.append((_COMMAND, Literal(shlex.join(map(str, value["command"])))))
+    times: tuple[str | None, ...] = ()
+    if kind is v.ACTIVITY:
+        start, end = members.get("start_time"), members.get("end_time")
+        times = (normal_time(start) if start else None, normal_time(end) if end else None)
+    return Statement.of_checked(kind, id, times, ordered_pairs(pairs))
 
 
-def _state_outputs(document: ProvDocument, nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> None:
+def _state_outputs(
+    document: ProvDocument, nodes: Sequence[ProvNode], edges: Sequence[Edge], iris: _Identifiers
+) -> None:
     """State the files of derived records: they stand beside the lineage, but carry the digests that count."""
     makers = {source: target for source, predicate, target in edges if predicate == GENERATED_BY}
     for node in nodes:
@@ -200,26 +230,22 @@ def _state_outputs(document: ProvDocument, nodes: Sequence[ProvNode], edges: Seq
         if task is None:
             continue
         for file in node.document.get("files") or ():
-            part_of = (Identifier(PREFIXES["dcterms"] + "isPartOf"), Identifier(node.id))
             label = str(file.get("path", "")).rpartition("/")[2]
-            _state(document, ProvNode(id=file["id"], type="File", label=label, document=file), [part_of])
-            document.was_generated_by(Identifier(file["id"]), Identifier(task))
+            told = ProvNode(id=file["id"], type="File", label=label, document=file)
+            document.add(_element(iris[file["id"]], told, [(_PART_OF, iris[node.id])]))
+            document.was_generated_by(iris[file["id"]], iris[task])
 
 
-def _state_associations(document: ProvDocument, edges: Sequence[Edge]) -> None:
-    plans: dict[str, list[str]] = {}
-    agents: dict[str, list[str]] = {}
-    for source, predicate, target in dict.fromkeys(edges):
+def _state_associations(document: ProvDocument, edges: Iterable[Edge], iris: _Identifiers) -> None:
+    plans: dict[str, list[Identifier]] = {}
+    agents: dict[str, list[Identifier]] = {}
+    for source, predicate, target in edges:
         if predicate == HAD_PLAN:
-            plans.setdefault(source, []).append(target)
+            plans.setdefault(source, []).append(iris[target])
         elif predicate == ASSOCIATED_WITH:
-            agents.setdefault(source, []).append(target)
-    nobody: list[str | None] = [None]
+            agents.setdefault(source, []).append(iris[target])
+    nobody: list[Identifier | None] = [None]
     for task in dict.fromkeys([*plans, *agents]):
         for plan in plans.get(task) or nobody:
             for agent in agents.get(task) or nobody:
-                document.was_associated_with(
-                    Identifier(task),
-                    None if agent is None else Identifier(agent),
-                    plan=None if plan is None else Identifier(plan),
-                )
+                document.add(Statement.of_checked(v.ASSOCIATION, None, (iris[task], agent, plan), ()))

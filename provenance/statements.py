@@ -13,6 +13,9 @@ from provenance.vocabulary import BUILT_IN, PROV, RESERVED, TIMES, Kind
 Attributes = Mapping[str, object] | Iterable[tuple[str, object]]
 """Attribute names (CURIE or IRI) with one value each, or a list, tuple or set of values."""
 
+Pair = tuple[Identifier, Value]
+"""An attribute: its name and one value."""
+
 _SCHEMES = frozenset({"urn", "ni", "tag", "doi", "info", "did", "mailto", "data", "geo", "cid", "ark"})
 
 
@@ -20,7 +23,7 @@ class _StatementFields(NamedTuple):
     kind: Kind
     id: Identifier | None
     arguments: tuple[str | None, ...]
-    attributes: tuple[tuple[Identifier, Value], ...]
+    attributes: tuple[Pair, ...]
 
 
 class Statement(_StatementFields):
@@ -41,7 +44,7 @@ class Statement(_StatementFields):
         kind: Kind,
         id: Identifier | None,
         arguments: Sequence[str | None] = (),
-        attributes: Iterable[tuple[Identifier, Value]] = (),
+        attributes: Iterable[Pair] = (),
     ) -> Statement:
         """Check the parts and return the statement."""
         given = tuple(arguments)
@@ -52,7 +55,7 @@ class Statement(_StatementFields):
         if None in given[: kind.required]:
             missing = kind.arguments[given.index(None)]
             raise InvalidRequestError(f"{kind.keyword} needs its argument {missing!r}", field=missing)
-        pairs = _ordered(attributes)
+        pairs = ordered_pairs(attributes)
         if id is None:
             if kind.element:
                 raise InvalidRequestError(f"{kind.keyword} needs an identifier", field="id")
@@ -61,6 +64,13 @@ class Statement(_StatementFields):
         if pairs:
             _check_attributes(kind, pairs)
         return tuple.__new__(cls, (kind, id, given, pairs))
+
+    @classmethod
+    def of_checked(
+        cls, kind: Kind, id: Identifier | None, arguments: tuple[str | None, ...], attributes: tuple[Pair, ...]
+    ) -> Statement:
+        """Return a statement of parts that are known to be right: all arguments, ordered attributes."""
+        return tuple.__new__(cls, (kind, id, arguments, attributes))
 
     def argument(self, name: str) -> str | None:
         """Return a formal argument by its PROV-DM name.
@@ -84,21 +94,26 @@ class Statement(_StatementFields):
         return None
 
 
-def _ordered(attributes: Iterable[tuple[Identifier, Value]]) -> tuple[tuple[Identifier, Value], ...]:
-    pairs = tuple(attributes)
-    if len(pairs) < 2:
-        return pairs
-    return tuple(sorted(set(pairs), key=_sort_key))
+def ordered_pairs(attributes: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Return attributes in the order in which statements keep them, each once."""
+    pairs = list(attributes)
+    if len(pairs) > 1:
+        if len(dict(pairs)) == len(pairs):
+            # No name is there twice, so that no value is ever compared with another.
+            pairs.sort()
+        else:
+            pairs = sorted(set(pairs), key=_sort_key)
+    return tuple(pairs)
 
 
-def _sort_key(pair: tuple[Identifier, Value]) -> tuple[str, bool, str, str, str]:
+def _sort_key(pair: Pair) -> tuple[str, bool, str, str, str]:
     name, value = pair
     if isinstance(value, Literal):
         return name, True, value.text, value.datatype, value.language or ""
     return name, False, value, "", ""
 
 
-def _check_attributes(kind: Kind, pairs: tuple[tuple[Identifier, Value], ...]) -> None:
+def _check_attributes(kind: Kind, pairs: tuple[Pair, ...]) -> None:
     if not kind.described:
         raise InvalidRequestError(f"PROV-DM gives {kind.keyword} no attributes", field=pairs[0][0])
     for name, _ in pairs:
@@ -190,7 +205,7 @@ class Statements:
         pairs = self._pairs(attributes) if attributes else ()
         return self.add(Statement(kind, None if id is None else self.name(id), resolved, pairs))
 
-    def _pairs(self, attributes: Attributes) -> Iterable[tuple[Identifier, Value]]:
+    def _pairs(self, attributes: Attributes) -> Iterable[Pair]:
         items = attributes.items() if isinstance(attributes, Mapping) else attributes
         for key, given in items:
             name = self.name(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from ontology.errors import InvalidRequestError
@@ -100,8 +101,14 @@ def _typed_text(text: str, datatype: str) -> str:
         raise InvalidRequestError(f"{text!r}: a value that is a name is an identifier, not a literal")
     if datatype in (LANGUAGE_STRING, RDF + "langString"):
         raise InvalidRequestError(f"{text!r}: a string of type {datatype} needs a language")
-    Identifier(datatype)
+    _check_datatype(datatype)
     return text
+
+
+@lru_cache(maxsize=256)
+def _check_datatype(datatype: str) -> None:
+    """Check that a datatype is an IRI; there are few of them, and many literals of each."""
+    Identifier(datatype)
 
 
 def normal_time(time: datetime | str) -> str:
@@ -132,10 +139,10 @@ def value_of(value: object) -> Value:
     Raises:
         InvalidRequestError: A value of this type has no literal form.
     """
+    if type(value) is str:
+        return Literal(value)
     if isinstance(value, Identifier | Literal):
         return value
-    if isinstance(value, str):
-        return Literal(value)
     if isinstance(value, bool):
         return Literal("true" if value else "false", XSD_BOOLEAN)
     if isinstance(value, int):
@@ -144,6 +151,8 @@ def value_of(value: object) -> Value:
         return Literal(_double(value), XSD_DOUBLE)
     if isinstance(value, datetime):
         return Literal(value.isoformat(), XSD_DATETIME)
+    if isinstance(value, str):
+        return Literal(str(value))
     raise InvalidRequestError(f"a value of type {type(value).__name__} cannot be an attribute value")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ontology.errors import InvalidRequestError
 from provenance.formats.jsonld_context import CONTEXT, GENERAL_DELIMITER, ID_TERMS, PLAIN_TERMS, TERMS, URLS
-from provenance.formats.names import Names
+from provenance.formats.names import Memo, Names
 from provenance.formats.scope import Scope, load_json, member_text
 from provenance.model import Bundle, ProvDocument
 from provenance.statements import Statement, Statements
@@ -30,7 +30,7 @@ def write(document: ProvDocument) -> bytes:
     lines = writer.lines(document)
     for bundle in document.bundles.values():
         inner = ",\n".join(writer.lines(bundle))
-        lines.append(f'{{"@type":"Bundle","@id":{quote(writer.names[bundle.id])},"@context":[],"@graph":[{inner}]}}')
+        lines.append(f'{{"@type":"Bundle","@id":{writer.names[bundle.id]},"@context":[],"@graph":[{inner}]}}')
     prefixes = json.dumps(writer.names.prefixes, ensure_ascii=False)
     context = json.dumps(CONTEXT, separators=(",", ":"))
     body = ",\n".join(lines)
@@ -44,8 +44,8 @@ def _local(text: str) -> str | None:
 
 class _Writer:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
-        self.names = Names(namespaces, _local, reserved=TERMS, boundary=GENERAL_DELIMITER)
-        self._values: dict[tuple[str, Value], str] = {}
+        self.names = Names(namespaces, _local, reserved=TERMS, boundary=GENERAL_DELIMITER, finish=quote)
+        self._values = Memo(self._new_value)
 
     def lines(self, container: Statements) -> list[str]:
         """Return one JSON object for each statement."""
@@ -54,11 +54,9 @@ class _Writer:
         for kind, id, arguments, attributes in container.statements:
             members = [f'"@type":"{kind.type}"']
             if id is not None:
-                members.append(f'"@id":{quote(names[id])}')
+                members.append(f'"@id":{names[id]}')
             members += [
-                f"{key}{quote(names[given])}"
-                for key, given in zip(_KEYS[kind], arguments, strict=True)
-                if given is not None
+                key + names[given] for key, given in zip(_KEYS[kind], arguments, strict=True) if given is not None
             ]
             if attributes:
                 members += self._attributes(kind, attributes)
@@ -68,31 +66,25 @@ class _Writer:
     def _attributes(self, kind: Kind, attributes: tuple[tuple[Identifier, Value], ...]) -> list[str]:
         grouped: dict[str, list[str]] = {}
         for name, value in attributes:
-            grouped.setdefault(self._term(kind, name), []).append(self._value(name, value))
-        return [f"{quote(term)}:[{','.join(texts)}]" for term, texts in grouped.items()]
+            text = self._values[name if name in ID_TERMS else "", value]
+            grouped.setdefault(self._term(kind, name), []).append(text)
+        return [f"{term}:[{','.join(texts)}]" for term, texts in grouped.items()]
 
     def _term(self, kind: Kind, name: str) -> str:
         # The submission scopes the short term "value" to entities.
         term = PLAIN_TERMS.get(name)
-        return self.names[name] if term is None or (name == VALUE and kind is not ENTITY) else term
+        return self.names[name] if term is None or (name == VALUE and kind is not ENTITY) else f'"{term}"'
 
-    def _value(self, name: str, value: Value) -> str:
-        key = (name if name in ID_TERMS else "", value)
-        text = self._values.get(key)
-        if text is None:
-            text = self._values[key] = self._new_value(name, value)
-        return text
-
-    def _new_value(self, name: str, value: Value) -> str:
+    def _new_value(self, key: tuple[str, Value]) -> str:
+        name, value = key
         if isinstance(value, Identifier):
-            written = quote(self.names[value])
-            return written if name in ID_TERMS else f'{{"@id":{written}}}'
+            return self.names[value] if name else f'{{"@id":{self.names[value]}}}'
         text, datatype, language = value
         if language is not None:
             return f'{{"@value":{quote(text)},"@language":{quote(language)}}}'
         if datatype == XSD_STRING:
             return f'{{"@value":{quote(text)}}}'
-        return f'{{"@value":{quote(text)},"@type":{quote(self.names[datatype])}}}'
+        return f'{{"@value":{quote(text)},"@type":{self.names[datatype]}}}'
 
 
 def read(data: bytes) -> ProvDocument:

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring as quote
 from typing import Any
 
 from ontology.errors import InvalidRequestError
-from provenance.formats.names import Names
+from provenance.formats.names import Memo, Names
 from provenance.formats.scope import Scope, load_json, member_text
 from provenance.model import Bundle, ProvDocument
 from provenance.statements import Statement, Statements
@@ -34,8 +34,7 @@ def write(document: ProvDocument) -> bytes:
     writer = _Writer(document.namespaces)
     sections = writer.sections(document)
     bundles = [
-        f"{quote(writer.names[bundle.id])}:{{{_joined(writer.sections(bundle))}}}"
-        for bundle in document.bundles.values()
+        f"{writer.names[bundle.id]}:{{{_joined(writer.sections(bundle))}}}" for bundle in document.bundles.values()
     ]
     if bundles:
         sections.append('"bundle":{\n' + ",\n".join(bundles) + "\n}")
@@ -50,71 +49,92 @@ def _joined(sections: list[str]) -> str:
     return ",\n".join(sections)
 
 
+def _array(texts: list[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
 class _Writer:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
-        self.names = Names(namespaces, str, reserved=("default",))
-        self._values: dict[Value, str] = {}
+        self.names = Names(namespaces, str, reserved=("default",), finish=quote)
+        self._identifiers = Memo(self._identifier)
+        self._tails = Memo(self._tail)
         self._anonymous = 0
 
     def sections(self, container: Statements) -> list[str]:
         """Return one JSON member for each kind of statement that the container has."""
-        rows: dict[Kind, dict[str, str]] = {}
-        repeated: set[tuple[Kind, str]] = set()
+        kinds: dict[Kind, list[Statement]] = {kind: [] for kind in KINDS}
         for statement in container.statements:
-            kind = statement.kind
-            section = rows.setdefault(kind, {})
-            if statement.id is not None:
-                key = quote(self.names[statement.id])
-            else:
-                self._anonymous += 1
-                key = f'"_:n{self._anonymous}"'
-            text = self._object(statement)
-            if key in section:
-                repeated.add((kind, key))
-                text = f"{section[key]},{text}"
-            section[key] = text
-        for kind, key in repeated:
-            rows[kind][key] = f"[{rows[kind][key]}]"
-        return [
-            f'"{kind.keyword}":{{\n' + ",\n".join([f"{key}:{text}" for key, text in rows[kind].items()]) + "\n}"
-            for kind in KINDS
-            if kind in rows
-        ]
+            kinds[statement[0]].append(statement)
+        found = []
+        for kind, told in kinds.items():
+            if told:
+                lines = self._elements(told) if kind.element else self._relations(kind, told)
+                found.append(f'"{kind.keyword}":{{\n{_joined(lines)}\n}}')
+        return found
 
-    def _object(self, statement: Statement) -> str:
-        names = self.names
-        members = [
-            f"{key}{quote(names[given])}"
-            for key, given in zip(_KEYS[statement.kind], statement.arguments, strict=True)
-            if given is not None
-        ]
-        attributes = statement.attributes
-        if attributes:
-            grouped: dict[str, list[str]] = {}
-            for name, value in attributes:
-                grouped.setdefault(name, []).append(self._value(value))
-            for written, texts in grouped.items():
-                one = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
-                members.append(f"{quote(names[written])}:{one}")
-        return f"{{{','.join(members)}}}"
+    def _elements(self, statements: list[Statement]) -> list[str]:
+        names, members = self.names, self._members
+        return _merged([names[one[1]] for one in statements], [members(one) for one in statements])
+
+    def _relations(self, kind: Kind, statements: list[Statement]) -> list[str]:
+        names, number = self.names, self._anonymous
+        first, second = _KEYS[kind][:2]
+        keys: list[str] = []
+        texts: list[str] = []
+        for one in statements:
+            _, id, arguments, attributes = one
+            number += 1
+            keys.append(f'"_:n{number}"' if id is None else names[id])
+            if attributes or arguments[1] is None or any(arguments[2:]):
+                texts.append(self._members(one))
+            else:
+                texts.append(f"{first}{names[arguments[0]]},{second}{names[arguments[1]]}")
+        self._anonymous = number
+        return _merged(keys, texts)
+
+    def _members(self, statement: Statement) -> str:
+        kind, _, arguments, attributes = statement
+        names, members = self.names, []
+        if arguments:
+            pairs = zip(_KEYS[kind], arguments, strict=True)
+            members = [key + names[given] for key, given in pairs if given is not None]
+        if len(dict(attributes)) == len(attributes):
+            value_text = self._value
+            return ",".join(members + [f"{names[name]}:{value_text(value)}" for name, value in attributes])
+        grouped: dict[str, list[str]] = {}
+        for name, value in attributes:
+            grouped.setdefault(names[name], []).append(self._value(value))
+        members += [f"{name}:{texts[0] if len(texts) == 1 else _array(texts)}" for name, texts in grouped.items()]
+        return ",".join(members)
 
     def _value(self, value: Value) -> str:
-        text = self._values.get(value)
-        if text is None:
-            text = self._values[value] = self._new_value(value)
-        return text
-
-    def _new_value(self, value: Value) -> str:
         if isinstance(value, Identifier):
-            return f'{{"$":{quote(self.names[value])},"type":"xsd:QName"}}'
+            return self._identifiers[value]
         text, datatype, language = value
         if language is not None:
             return f'{{"$":{quote(text)},"lang":{quote(language)}}}'
-        if datatype == XSD_STRING:
+        tail = self._tails[datatype]
+        if not tail:
             return quote(text)
         if datatype == XSD_BOOLEAN and text in ("true", "false"):
             return text
-        return f'{{"$":{quote(text)},"type":{quote(self.names[datatype])}}}'
+        return f'{{"$":{quote(text)}{tail}'
+
+    def _identifier(self, iri: Identifier) -> str:
+        return f'{{"$":{self.names[iri]},"type":"xsd:QName"}}'
+
+    def _tail(self, datatype: str) -> str:
+        return "" if datatype == XSD_STRING else f',"type":{self.names[datatype]}}}'
+
+
+def _merged(keys: list[str], texts: list[str]) -> list[str]:
+    """Return the lines of a section; statements that share an identifier and contradict each other as an array."""
+    if len(set(keys)) == len(keys):
+        return [f"{key}:{{{text}}}" for key, text in zip(keys, texts, strict=True)]
+    grouped: dict[str, list[str]] = {}
+    for key, text in zip(keys, texts, strict=True):
+        grouped.setdefault(key, []).append(f"{{{text}}}")
+    return [f"{key}:{found[0] if len(found) == 1 else _array(found)}" for key, found in grouped.items()]
 
 
 def read(data: bytes) -> ProvDocument:
@@ -163,7 +183,7 @@ def _read_sections(root: Mapping[str, Any], container: ProvDocument | Bundle, sc
 def _read_statement(
     kind: Kind, key: str, content: dict[str, Any], container: ProvDocument | Bundle, scope: Scope
 ) -> None:
-    id: Identifier | None = None if key.startswith("_:") and not kind.element else scope.name(key)
+    id = None if key.startswith("_:") and not kind.element else scope.name(key)
     if not kind.described:
         # Other writers give these statements an identifier, which PROV-DM does not know.
         id = None

@@ -49,40 +49,33 @@ def _local(text: str) -> str | None:
 class _Writer:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self.names = Names(namespaces, _local, missing="-")
-        self._values: dict[Value, str] = {}
 
     def lines(self, container: Statements, indent: str) -> list[str]:
         """Return the statements as lines."""
-        names = self.names
+        names, value_text = self.names, self._value
         write = names.__getitem__
         heads = {kind: f"{indent}{keyword}(" for kind, keyword in _KEYWORDS.items()}
         lines = []
         for kind, id, arguments, attributes in container.statements:
             text = ", ".join(map(write, arguments))
             if id is not None:
-                named = names[id]
-                text = f"{named}{', ' if kind.element else '; '}{text}" if text else named
+                text = f"{names[id]}{', ' if kind.element else '; '}{text}" if text else names[id]
             if attributes:
-                text = f"{text}, [{', '.join([f'{names[k]}={self._value(v)}' for k, v in attributes])}]"
+                pairs = [f"{names[name]}={value_text(value)}" for name, value in attributes]
+                text = f"{text}, [{', '.join(pairs)}]"
             lines.append(f"{heads[kind]}{text})")
         return lines
 
     def _value(self, value: Value) -> str:
-        text = self._values.get(value)
-        if text is None:
-            text = self._values[value] = self._new_value(value)
-        return text
-
-    def _new_value(self, value: Value) -> str:
         if isinstance(value, Identifier):
             return f"'{self.names[value]}'"
         text, datatype, language = value
         if datatype == XSD_INT and _INTEGER.fullmatch(text):
             return text
-        quoted = f'"{_TO_QUOTE.sub(_quote, text)}"'
-        if language is not None:
-            return f"{quoted}@{language}"
-        return quoted if datatype == XSD_STRING else f"{quoted} %% {self.names[datatype]}"
+        quoted = f'"{_TO_QUOTE.sub(_quote, text) if _TO_QUOTE.search(text) else text}"'
+        if datatype == XSD_STRING:
+            return quoted
+        return f"{quoted}@{language}" if language is not None else f"{quoted} %% {self.names[datatype]}"
 
 
 def _quote(found: re.Match[str]) -> str:

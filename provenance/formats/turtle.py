@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 
 from ontology.errors import NotAcceptableError
 from provenance import vocabulary as v
-from provenance.formats.names import Names
+from provenance.formats.names import Memo, Names
 from provenance.formats.prov_o import AS_IN_BUNDLE, ATTRIBUTES, ELEMENT_TIMES, RELATIONS, SUBTYPES
 from provenance.formats.turtle_reader import read as read
 from provenance.model import ProvDocument
-from provenance.statements import Statement, Statements
+from provenance.statements import Pair, Statement, Statements
 from provenance.values import Identifier, Value
 from provenance.vocabulary import MENTION, RDF, RDFS, TIMES, TYPE, XSD_STRING, Kind
 
@@ -65,7 +65,8 @@ class _Terms(dict[str, str]):
         self.prefixes = dict(Names(known, str).prefixes)
         self._by_iri = {iri: prefix for prefix, iri in self.prefixes.items()} | {RDFS: "rdfs"}
         self._by_iri |= {iri: prefix for prefix, iri in v.BUILT_IN.items()}
-        self._values: dict[Value, str] = {}
+        self._values = Memo(self._new_value)
+        self.pairs = Memo(self._new_pair)
 
     def __missing__(self, iri: str) -> str:
         cut = max(iri.rfind("#"), iri.rfind("/"), iri.rfind(":"), iri.rfind(";")) + 1
@@ -74,16 +75,13 @@ class _Terms(dict[str, str]):
         text = self[iri] = f"{prefix}:{iri[cut:]}" if plain else f"<{iri}>"
         return text
 
-    def value(self, value: Value) -> str:
-        """Return an attribute's value as a term."""
-        text = self._values.get(value)
-        if text is None:
-            text = self._values[value] = self._new_value(value)
-        return text
-
     def time(self, time: str) -> str:
         """Return a time as a typed literal."""
         return f'"{time}"^^xsd:dateTime'
+
+    def _new_pair(self, pair: Pair) -> str:
+        predicate = ATTRIBUTES.get(pair[0], pair[0])
+        return f"{'a' if predicate == RDF + 'type' else self[predicate]} {self._values[pair[1]]}"
 
     def _new_value(self, value: Value) -> str:
         if isinstance(value, Identifier):
@@ -146,8 +144,8 @@ class _Graph:
         for name, time in zip(kind.arguments, statement.arguments, strict=True):
             if time is not None:
                 said.append(f"{self._terms[ELEMENT_TIMES[name]]} {self._terms.time(time)}")
-        if statement.attributes:
-            said += self._attributes(statement.attributes)
+        pairs = self._terms.pairs
+        said += [pairs[pair] for pair in statement.attributes]
 
     def _relation(self, statement: Statement) -> None:
         kind, id, arguments, attributes = statement
@@ -180,16 +178,8 @@ class _Graph:
             if given is not None:
                 term = self._terms.time(given) if name in TIMES else self._terms[given]
                 said.append(f"{self._terms[predicate]} {term}")
-        return said + self._attributes(statement.attributes)
-
-    def _attributes(self, attributes: Iterable[tuple[Identifier, Value]]) -> list[str]:
-        terms = self._terms
-        said = []
-        for name, value in attributes:
-            predicate = ATTRIBUTES.get(name, name)
-            written = "a" if predicate == RDF + "type" else terms[predicate]
-            said.append(f"{written} {terms.value(value)}")
-        return said
+        pairs = self._terms.pairs
+        return said + [pairs[pair] for pair in statement.attributes]
 
     def _subject(self, iri: str) -> list[str]:
         return self._subjects.setdefault(self._terms[iri], [])
