@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from catalog.backends.sqlite.bodies import parse_body
 from catalog.backends.sqlite.predicates import read
 from catalog.backends.sqlite.prepared import listed_files
 from catalog.backends.sqlite.snapshot import ERASED, LIVE, WITHDRAWN
@@ -190,7 +190,7 @@ def _parsed(body: object) -> dict[str, Any] | None:
     if not isinstance(body, bytes):
         return None
     try:
-        content = json.loads(body)
+        content = parse_body(body)
         listed_files(content["document"])
     except (ValueError, TypeError, KeyError, AttributeError, InvalidRequestError):
         return None

@@ -6,13 +6,13 @@ others of its batch go on. Rows are written only from a finished plan.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from catalog.backends.sqlite.bodies import parse_body
 from catalog.backends.sqlite.cycles import find_cycle
 from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY, PART_OF_KEY, Predicates
 from catalog.backends.sqlite.prepared import (
@@ -317,11 +317,11 @@ class Plan:
 
     def _body(self, sequence: int) -> Any:
         if sequence >= self._size:
-            return json.loads(next(body for at, _, body in reversed(self.bodies) if at == sequence))
+            return parse_body(next(body for at, _, body in reversed(self.bodies) if at == sequence))
         row = self._connection.execute(_BODY, (sequence,)).fetchone()
         if row is None:
             raise IntegrityError(f"the body of entry {sequence} is missing")
-        return json.loads(row[0])
+        return parse_body(row[0])
 
     def _refuse_cycles(self) -> None:
         self._rested_on.update(target for _, target in self._added)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from catalog.backends.sqlite.bodies import parse_body
 from catalog.backends.sqlite.prepared import FILE
 from catalog.backends.sqlite.snapshot import ERASED
 from catalog.model import Edge, Page, Record
@@ -71,7 +72,7 @@ def record_of(row: Row) -> Record:
         created=created,
         modified=modified,
         sequence=sequence,
-        document=json.loads(body)["document"],
+        document=parse_body(body)["document"],
         withdrawn=state != 0,
     )
 
@@ -87,7 +88,7 @@ def file_of(row: Row) -> Record:
     if position is not None:
         if body is None:
             raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": iri})
-        files = json.loads(body)["document"].get("files", [])
+        files = parse_body(body)["document"].get("files", [])
         if position >= len(files) or files[position].get("id") != iri:
             raise IntegrityError(f"entry {sequence} does not list the file", params={"id": iri})
         document = {member: value for member, value in files[position].items() if member != "id"}
@@ -148,7 +149,7 @@ def versions(connection: sqlite3.Connection, iri: str) -> list[Record]:
 def _version(current: Record, version: int, time: str, sequence: int, body: bytes | None, *, erased: bool) -> Record:
     if body is None and not erased:
         raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": current.id})
-    content: dict[str, Any] = {"document": {}, "state": "erased"} if body is None else json.loads(body)
+    content: dict[str, Any] = {"document": {}, "state": "erased"} if body is None else parse_body(body)
     return Record(
         id=current.id,
         type=current.type,
