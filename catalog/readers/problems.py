@@ -10,6 +10,9 @@ EACH = 10
 """How many files are named for one and the same problem; the others are counted."""
 DISTINCT = 1_000
 """How many different problems are kept."""
+DETAIL = 300
+FIELD = 120
+"""How many characters of a detail, and of a field's name, are kept: both may quote what was found."""
 
 
 class ProblemLog:
@@ -22,7 +25,7 @@ class ProblemLog:
 
     def add(self, path: str, detail: str, field: str | None = None) -> None:
         """Note a problem of the file at ``path``."""
-        key = (field, detail)
+        key = (field and _shortened(field, FIELD), _shortened(detail, DETAIL))
         paths = self._found.get(key)
         if paths is None:
             if len(self._found) >= DISTINCT:
@@ -47,3 +50,7 @@ class ProblemLog:
         if self._beyond:
             listed.append(ReadProblem(".", None, f"{self._beyond} further problems are not listed"))
         return listed
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

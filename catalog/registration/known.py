@@ -16,9 +16,9 @@ Key = tuple[str, str]
 
 def acquisition_key(document: Mapping[str, Any]) -> Key:
     """Return what an acquisition is known by from one version of the data to the next: folder and label."""
-    files = document["files"]
-    folder = files[0]["path"].rpartition("/")[0] if files else ""
-    return folder, document["label"]
+    files, label = document["files"], document["label"]
+    # A recording may be a folder of files: what counts is where the recording lies, not its first file.
+    return (files[0]["path"].partition(f"/{label}")[0] if files else ""), label
 
 
 def _no_edges(ids: Collection[str]) -> Sequence[Edge]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from catalog.readers.bids.schema import BidsSchema
@@ -21,6 +22,7 @@ DEPTH = 64
 EXACT = 2**53
 """Integers beyond this are not the same in every reader of JSON (RFC 8259, section 6)."""
 
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 _TYPE_NAMES = {
     str: "text",
     bool: "true or false",
@@ -95,21 +97,12 @@ def _where(error: ValueError) -> str:
 def _depth(text: str) -> int:
     """Return how deep brackets nest outside of strings."""
     depth = deepest = 0
-    quoted = escaped = False
-    for character in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character in "[{":
+    for found in _STRUCTURE.finditer(text):
+        mark = found[0]
+        if mark in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        elif mark in "]}":
             depth -= 1
     return deepest
 

@@ -147,7 +147,8 @@ class Mapper:
             return
         text = value["original"]
         if text not in counts and "term" not in value:
-            self._problems.add(source, f"{text!r} found no term; it is kept as text", column)
+            shown = text if len(text) <= 80 else text[:77] + "..."
+            self._problems.add(source, f"{shown!r} found no term; it is kept as text", column)
         counts[text] = counts.get(text, 0) + times
 
     def _is_categorical(self, prop: str) -> bool:

@@ -96,9 +96,9 @@ class NameReader:
         parts = path.split("/") if path else []
         at = 0
         participant = session = datatype = inner = ""
-        if parts and parts[0].startswith("sub-"):
+        if parts and parts[0].startswith("sub-") and len(parts[0]) > 4:
             participant, at = parts[0], 1
-        if participant and len(parts) > at and parts[at].startswith("ses-"):
+        if participant and len(parts) > at and parts[at].startswith("ses-") and len(parts[at]) > 4:
             session, at = parts[at], at + 1
         if len(parts) > at and parts[at] in self._schema.datatypes:
             datatype, at = parts[at], at + 1

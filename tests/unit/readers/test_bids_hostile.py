@@ -201,3 +201,29 @@ def test_a_pattern_of_many_stars_is_answered_at_once() -> None:
     start = time.perf_counter()
     assert not ignored("*a" * 40 + "*b")("a" * 250)
     assert time.perf_counter() - start < 1
+
+
+def test_brackets_in_strings_do_not_count_as_depth(reading: Any) -> None:
+    found = reading({SIDECAR: json.dumps({"A": "[" * 500, "B": '\\"[{' * 100, "C": [[1]] * 100})})
+    assert not found.problems
+    assert found.acquisitions[0]["metadata"]["A"] == "[" * 500
+
+
+def test_a_deep_document_of_many_megabytes_is_refused_quickly(reading: Any) -> None:
+    start = time.perf_counter()
+    found = reading({SIDECAR: '{"A": [' + "[1]," * 500_000 + "[" * 100})
+    assert any("nested deeper" in problem.detail for problem in found.problems)
+    assert time.perf_counter() - start < 10
+
+
+def test_long_cells_and_names_are_quoted_in_part(reading: Any) -> None:
+    found = reading({"participants.tsv": "participant_id\tsex\nsub-1\t" + "x" * 100_000 + "\n"})
+    assert all(len(problem.detail) <= 300 for problem in found.problems)
+    found = reading({"participants.tsv": "participant_id\t " + "x" * 100_000 + "\nsub-1\t1\n"})
+    assert all(len(problem.field or "") <= 120 for problem in found.problems)
+
+
+def test_folders_that_only_look_like_participants(reading: Any) -> None:
+    found = reading({"sub-/anat/sub-_T1w.nii": b"", "sub-2/ses-/anat/sub-2_T1w.nii": b"", "sub-3": b""})
+    assert [participant["label"] for participant in found.participants] == ["sub-1", "sub-2"]
+    assert storable(found)
