@@ -58,7 +58,8 @@ _ZERO = re.compile(r"\bcc[- ]?0\b|creativecommons\.org/publicdomain/zero/1\.0|\b
 _SHORT = re.compile(r"\bcc[- ](by(?:[- ]nc)?(?:[- ](?:nd|sa))?)[- ]v?([1-4]\.[05])\b")
 _ADDRESS = re.compile(r"creativecommons\.org/licenses/(by(?:-nc)?(?:-(?:nd|sa))?)/([1-4]\.[05])(?=[/\s).]|$)")
 _LONG = re.compile(
-    r"creative commons attribution((?:[- ]non-?commercial)?(?:[- ](?:share-?alike|no-?(?:derivs|derivatives)))?)"
+    r"creative commons attribution"
+    r"((?:[- ]non[- ]?commercial)?(?:[- ](?:share[- ]?alike|no[- ]?(?:derivs|derivatives)))?)"
     r"[- ]v?([1-4]\.[05])\b"
 )
 _NEGATED = re.compile(r"\b(?:not|except|other than|unless|or)\b")
