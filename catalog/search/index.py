@@ -160,7 +160,7 @@ class PropertyInfo:
     Attributes:
         name: As it is written in a query.
         level: ``participant``, or ``acquisition`` (within ``has`` and ``count``).
-        kinds: Of its values: ``number``, ``text``, ``boolean``, ``term``.
+        kinds: Of its values: ``number``, ``text``, ``boolean``; ``term`` where some are mapped to terms.
         count: How many participants or acquisitions have a value of it.
         examples: Some of its values, as a query may give them.
     """

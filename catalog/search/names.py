@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
+from ontology.crosswalk_tables import COLUMNS
+
 
 class Level(StrEnum):
     """Whom a property describes."""
@@ -58,9 +60,15 @@ def property_name(raw: str) -> str:
     return name or "_"
 
 
+@lru_cache(maxsize=16_384)
 def canonical_name(raw: str, level: Level) -> str:
-    """Return the name under which a property of this level is indexed, its aliases followed."""
+    """Return the name under which a property of this level is indexed, its aliases followed.
+
+    Of participants, the customary names of columns mean what the crosswalk makes of them: ``gender`` is ``sex``.
+    """
     name = property_name(raw)
+    if level is Level.PARTICIPANT:
+        name = COLUMNS.get(name.replace("_", " "), name)
     return ALIASES[level].get(name, name)
 
 

@@ -108,6 +108,7 @@ def ids(index: SearchIndex, text: str, datasets: set[str] | None = None) -> list
         (f"sex = '{OBO}X_8'", [1]),
         ("sex = 'boys'", [2, 3, 4]),
         ("SEX IN ('F', 'boys')", [1, 2, 3, 4]),
+        ("gender = 'F'", [1]),
         ("sex <> 'F'", [2, 3, 4]),
         ("age > 31", [2, 4]),
         ("age BETWEEN 31 AND 40", [1, 4]),
@@ -335,6 +336,7 @@ def test_acquisitions_of_one_participant_are_selected(index: SearchIndex) -> Non
 def test_properties_are_described(index: SearchIndex) -> None:
     infos = {info.name: info for info in index.properties()}
     assert (infos["age"].level, infos["age"].kinds, infos["age"].count) == ("participant", ("number",), 3)
+    assert infos["sex"].kinds == ("term", "text")
     assert infos["sex"].examples == ("'X:7'", "'X:8'")
     assert infos["suffix"].level == "acquisition"
     assert infos["suffix"].count == 6

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from catalog.search.conditions import literal_text
 from catalog.search.index import PropertyInfo
-from catalog.search.names import Level
+from catalog.search.names import Level, well_known
 from catalog.search.sqlite.scope import Scope
 from ontology.curies import contract
 
 EXAMPLES = 5
 MAX_GROUPS = 30
+MAX_NUMBERS = 12
 _TRUE_OF = {
     Level.PARTICIPANT: "participant_statement l JOIN participant r ON r.key = l.participant AND r.live = 1",
     Level.ACQUISITION: "acquisition_statement l JOIN acquisition r ON r.key = l.acquisition",
@@ -42,18 +43,27 @@ def properties(scope: Scope) -> list[PropertyInfo]:
 
 
 def facet_properties(scope: Scope) -> list[PropertyInfo]:
-    """Return the properties that divide participants into few groups, the most complete first."""
-    found = [info for info in properties(scope) if 1 < _groups(scope, info) <= MAX_GROUPS]
-    return sorted(found, key=lambda info: (info.level != Level.PARTICIPANT, -info.count, info.name))
+    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+
+    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
+    """
+    found = [info for info in properties(scope) if _is_facet(scope, info)]
+    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
 
 
-def _groups(scope: Scope, info: PropertyInfo) -> int:
+def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
+    most = MAX_GROUPS
+    if "number" in info.kinds:
+        most = MAX_NUMBERS if _is_known(info) else 0
     key = scope.property_key(Level(info.level), info.name)
     rows = scope.db.execute(
-        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, MAX_GROUPS + 1)
+        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, most + 1)
     )
-    count: int = rows.fetchone()[0]
-    return count
+    return 1 < int(rows.fetchone()[0]) <= most
+
+
+def _is_known(info: PropertyInfo) -> bool:
+    return info.name in well_known(Level(info.level))
 
 
 def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:

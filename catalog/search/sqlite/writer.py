@@ -53,7 +53,7 @@ class Writer:
         self._properties: dict[tuple[Level, str], int] = {}
         self._datasets: dict[str, int] = {}
         self._statements: dict[tuple[Level, Statement], int] = {}
-        self._traits: dict[int, tuple[int, str]] = {}
+        self._traits: dict[int, Sequence[tuple[int, str]]] = {}
         self._uses: Counter[tuple[int, int, str]] = Counter()
         self._dropped: set[int] = set()
         self._tied: dict[Level, list[tuple[int, int]]] = {level: [] for level in Level}
@@ -167,11 +167,12 @@ class Writer:
             self._uses[use[0], dataset or 0, use[1]] += change
 
     def _kinds(self, statement: int) -> Sequence[tuple[int, str]]:
-        trait = self._traits.get(statement)
-        if trait is None:
-            row = self._db.execute("SELECT property, kind FROM statement WHERE key = ?", (statement,)).fetchone()
-            trait = self._traits[statement] = (row[0], row[1])
-        return (trait, (trait[0], ""))
+        """Return property and kind of a statement, in each way in which it is counted."""
+        found = self._traits.get(statement)
+        if found is None:
+            sql = "SELECT property, kind, term IS NOT NULL FROM statement WHERE key = ?"
+            found = self._traits[statement] = _traits(*self._db.execute(sql, (statement,)).fetchone())
+        return found
 
     def _statement(self, level: Level, statement: Statement) -> int:
         """Return the key of a statement, kept once however many records it is true of."""
@@ -182,7 +183,7 @@ class Writer:
             row = self._db.execute("SELECT key FROM statement WHERE digest = ?", (digest,)).fetchone()
             key = row[0] if row else self._new_statement(digest, prop, statement)
             self._statements[level, statement] = key
-            self._traits[key] = (prop, statement.kind)
+            self._traits[key] = _traits(prop, statement.kind, statement.term is not None)
         return key
 
     def _new_statement(self, digest: bytes, prop: int, statement: Statement) -> int:
@@ -225,6 +226,11 @@ _FIND = {
     Level.PARTICIPANT: "SELECT key, dataset FROM participant WHERE iri = ?",
     Level.ACQUISITION: "SELECT key, dataset FROM acquisition WHERE iri = ?",
 }
+
+
+def _traits(prop: int, kind: str, has_term: bool) -> Sequence[tuple[int, str]]:
+    """Return the kinds under which a value counts: its own, ``term`` where it is mapped to one, and all (``''``)."""
+    return ((prop, kind), (prop, ""), (prop, "term")) if has_term else ((prop, kind), (prop, ""))
 
 
 def _digest(prop: int, statement: Statement) -> bytes:
