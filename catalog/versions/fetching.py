@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from catalog.model import Problem
@@ -11,6 +12,11 @@ from catalog.versions.git_tree import GitTree
 from catalog.versions.history import head
 from catalog.versions.model import FetchReport
 from ontology.errors import BackendUnavailableError, InvalidRequestError, NotFoundError
+
+_PROGRAM = re.compile(
+    r"^(?:annex\..*|remote\..*\.annex-.*)(?:command|hook|shell)$|^remote\..*\.(?:vcs|uploadpack|receivepack)$",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def fetch_content(repository: Repository, relpaths: Sequence[str], *, timeout_s: float) -> FetchReport:
@@ -38,6 +44,7 @@ def _get(repository: Repository, keys: Sequence[str], timeout_s: float) -> str:
         listed = repository.git("for-each-ref", "refs/heads/git-annex", "refs/remotes/*/git-annex")
         if not listed.strip():
             raise InvalidRequestError(f"{repository.path} has no annex to get content from", field="path")
+    _refuse_programs(repository)
     given = "".join(f"{name}\n" for name in keys).encode()
     try:
         output = git_annex(
@@ -53,3 +60,15 @@ def _get(repository: Repository, keys: Sequence[str], timeout_s: float) -> str:
     except BackendUnavailableError as error:
         return error.detail
     return output.complaint if output.status else ""
+
+
+def _refuse_programs(repository: Repository) -> None:
+    """Refuse a repository whose configuration would have git-annex run a program of its choosing."""
+    listed = repository.git("config", "--list", "-z", "--name-only").decode(errors="replace").split("\0")
+    named = sorted(name for name in listed if _PROGRAM.search(name))
+    if named:
+        raise InvalidRequestError(
+            f"{repository.path} names a program to run in its configuration: {named[0]}",
+            field="path",
+            next_step="Get the content yourself if you trust it: datalad get",
+        )

@@ -51,6 +51,8 @@ _OVERRULED: Mapping[str, str] = {
     "core.fsyncMethod": "batch",
 }
 _ONLINE: Mapping[str, str] = {
+    "core.hooksPath": os.devnull,
+    "core.gitProxy": "",
     "core.sshCommand": "ssh -oBatchMode=yes -oConnectTimeout=10",
     "protocol.allow": "never",
     "protocol.file.allow": "always",

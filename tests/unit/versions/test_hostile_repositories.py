@@ -143,3 +143,21 @@ def test_a_repository_of_another_user_is_read(store: DataStore, hostile: Path) -
         os.chown(path, 65534, 65534, follow_symlinks=False)
     taken = store.take_in(hostile)
     assert store.tree(hostile, taken.commit).read("data.bin") == b"data"
+
+
+def test_content_is_not_fetched_by_a_program_that_the_repository_names(
+    store: DataStore, bids: Path, tmp_path: Path, run
+) -> None:
+    taken = store.take_in(bids)
+    run(tmp_path, "git", "clone", "-q", str(taken.path), "clone")
+    clone = tmp_path / "clone"
+    run(clone, "git", "config", "remote.origin.annex-cost-command", f"touch {tmp_path}/sprung")
+    with pytest.raises(InvalidRequestError, match="names a program"):
+        store.fetch(clone, ["participants.tsv"], timeout_s=30)
+    run(clone, "git", "config", "--unset", "remote.origin.annex-cost-command")
+    hook = clone / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    hook.chmod(0o755)
+    assert store.fetch(clone, ["participants.tsv"], timeout_s=30).complete
+    assert not (tmp_path / "sprung").exists()
