@@ -76,29 +76,25 @@ def their_document(nodes: list[ProvNode], edges: list[Edge]) -> Any:
     def name(iri: str) -> str:
         return iri.replace("urn:", "", 1)
 
-    plans: dict[str, str] = {}
     for node in nodes:
         told = node.document
-        kinds = [document.valid_qualified_name(f"sillage:{node.type}")]
-        kinds += [document.valid_qualified_name(one) for one in THEIR_TYPES.get(node.type, ())]
-        pairs = [("prov:type", kind) for kind in kinds] + [("prov:label", node.label)]
+        types = [f"sillage:{node.type}", *THEIR_TYPES.get(node.type, ())]
+        pairs = [("prov:type", document.valid_qualified_name(one)) for one in types] + [("prov:label", node.label)]
         pairs += [(THEIR_NAMES[key], value) for key, value in told.items() if key in THEIR_NAMES]
         if node.type == "Task":
             document.activity(name(node.id), told["start_time"], told["end_time"], pairs)
-        elif node.type == "Agent":
-            document.agent(name(node.id), pairs)
         else:
-            document.entity(name(node.id), pairs)
+            (document.agent if node.type == "Agent" else document.entity)(name(node.id), pairs)
+    relate = {
+        "prov:used": document.usage,
+        "prov:wasGeneratedBy": document.generation,
+        "prov:wasDerivedFrom": document.derivation,
+    }
+    plans = {source: target for source, predicate, target in edges if predicate == "prov:hadPlan"}
     for source, predicate, target in edges:
-        if predicate == "prov:used":
-            document.usage(name(source), name(target))
-        elif predicate == "prov:wasGeneratedBy":
-            document.generation(name(source), name(target))
-        elif predicate == "prov:wasDerivedFrom":
-            document.derivation(name(source), name(target))
-        elif predicate == "prov:hadPlan":
-            plans[source] = target
-        else:
+        if predicate in relate:
+            relate[predicate](name(source), name(target))
+        elif predicate == "prov:wasAssociatedWith":
             document.association(name(source), name(target), name(plans[source]))
     return document
 
