@@ -47,6 +47,7 @@ _COMMON: dict[str, object] = {
     "PixelBandwidth": 240,
     "ImageOrientationPatientDICOM": [0.0261769, 0.999657, 0, 0, 0, -1],
 }
+_PROTOCOLS = {"bold": (0.03, 52), "dwi": (0.089, 90), "FLAIR": (0.39, 120), "T2w": (0.41, 120), "asl": (0.012, 90)}
 _SUFFIXES = ("T1w", "T2w", "FLAIR", "dwi", "bold", "sbref", "phasediff", "magnitude1", "magnitude2", "epi", "asl")
 
 
@@ -113,13 +114,14 @@ class Study:
 
     def _image(self, stem: str, slices: int = 0) -> None:
         made = self._random
+        protocol = _PROTOCOLS.get(stem.rpartition("_")[2], (0.00298, 9))
         said: dict[str, object] = ({} if self._shared else _COMMON) | {
             "SeriesInstanceUID": f"1.3.12.2.1107.5.2.43.{made.randrange(10**9)}.{made.randrange(10**9)}",
             "AcquisitionTime": f"{made.randrange(8, 20):02d}:{made.randrange(60):02d}:{made.random() * 60:09.6f}",
             "AcquisitionNumber": made.randrange(1, 40),
             "SeriesNumber": made.randrange(1, 40),
-            "EchoTime": round(0.002 + made.random() / 100, 6),
-            "FlipAngle": made.randrange(5, 90),
+            "EchoTime": protocol[0],
+            "FlipAngle": protocol[1],
             "ShimSetting": [made.randrange(-9000, 9000) for _ in range(8)],
             "TxRefAmp": round(200 + made.random() * 100, 4),
         }
