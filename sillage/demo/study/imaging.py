@@ -40,9 +40,7 @@ def _with_shell(tissue: Volume, head: Anatomy, shell: tuple[list[float], list[fl
     return head.brain * tissue + (1 - head.brain) * around
 
 
-def thicken_slices(
-    signal: Volume, affine: NDArray[np.float64], slice_mm: float
-) -> tuple[Volume, NDArray[np.float64]]:
+def thicken_slices(signal: Volume, affine: NDArray[np.float64], slice_mm: float) -> tuple[Volume, NDArray[np.float64]]:
     """Average along the third axis into slices of another thickness; returns the signal and its affine."""
     mm = affine[2, 2]
     count = int(signal.shape[2] * mm // slice_mm)
