@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from executors.host import Gpu, host_document
+from executors.host import Gpu, gpu_document, host_document
 from executors.model import Environment, StagedOutput, TaskSpec
 from executors.rewrite import PathMap
 
@@ -116,7 +116,7 @@ def task_record(run: Run) -> dict[str, Any]:
         "environment_variables": dict(run.environ),
         "seeds": dict(spec.seeds),
         "host": host_document(),
-        "gpus": [asdict(gpu) for gpu in run.gpus],
+        "gpus": [gpu_document(gpu) for gpu in run.gpus],
         "network": spec.network or "network" not in run.sandbox.get("enforced", ()),
         "inputs": [asdict(item) for item in run.inputs],
         "inputs_observed": {

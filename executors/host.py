@@ -16,9 +16,10 @@ _QUERY = "index,name,driver_version,memory.total,uuid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU as its driver describes it. The identifier of the very device is left out."""
+    """One GPU as its driver describes it; ``uuid`` names the very device and stays out of records."""
 
     index: int
+    uuid: str
     model: str
     driver: str
     memory_bytes: int
@@ -81,10 +82,15 @@ def list_gpus() -> tuple[Gpu, ...]:
 def _gpu(line: str) -> Gpu | None:
     fields = [field.strip() for field in line.split(",")]
     try:
-        index, model, driver, mebibytes = int(fields[0]), fields[1], fields[2], int(fields[3])
+        index, model, driver, mebibytes, uuid = int(fields[0]), fields[1], fields[2], int(fields[3]), fields[4]
     except (IndexError, ValueError):
         return None
-    return Gpu(index=index, model=model, driver=driver, memory_bytes=mebibytes << 20)
+    return Gpu(index=index, uuid=uuid, model=model, driver=driver, memory_bytes=mebibytes << 20)
+
+
+def gpu_document(gpu: Gpu) -> dict[str, Any]:
+    """Return what the record says of a GPU."""
+    return {"model": gpu.model, "driver": gpu.driver, "memory_bytes": gpu.memory_bytes}
 
 
 @functools.cache

@@ -50,6 +50,7 @@ class _Progress:
     launch: Launch | None = None
     usage: Usage = field(default_factory=Usage)
     waited: tuple[float, float, int] | None = None
+    verdict: tuple[str, str] | None = None
 
 
 class Attempt:
@@ -176,6 +177,8 @@ class Attempt:
         if ended:
             self._known.ended_clock = time.time()
             self._known.usage = watch.usage
+            if watch.verdict is not None:
+                self._known.verdict = (watch.verdict.reason, watch.verdict.detail)
             self._known.waited = _reap(child.pid)
             watch.cut_logs()
             self._finish()
@@ -187,7 +190,7 @@ class Attempt:
             log.error("processes of task %s cannot be killed", spec.id)
         nested = known.launch.nested if known.launch is not None else ()
         remove_mount_points(nested, self.folder.work)
-        ending = classify(self.folder)
+        ending = classify(self.folder, known.verdict or self.folder.verdict())
         outputs: tuple[StagedOutput, ...] = ()
         if ending.kind is EventKind.COMPLETE and known.inspected is not None:
             changed = changed_since(spec, known.inspected)
@@ -216,9 +219,17 @@ class Attempt:
         )
         self.concluding = True
         if self._deliver(event):
-            self.folder.write("ended", event.kind.value)
+            self._close_folder(event)
+
+    def _close_folder(self, event: TaskEvent) -> None:
+        """Note that the final event was taken, or delete everything if the one who took it said so."""
+        try:
             if self.discard:
                 self.folder.delete()
+            else:
+                self.folder.write("ended", event.kind.value)
+        except OSError:
+            log.warning("the end of task %s could not be noted; its final event will come twice", self.spec.id)
 
     def _record(self, outcome: Outcome, outputs: tuple[StagedOutput, ...]) -> dict[str, object]:
         spec, known = self.spec, self._known

@@ -30,9 +30,14 @@ class Ending:
     outcome: Outcome
 
 
-def classify(folder: TaskFolder) -> Ending:
-    """Decide how a run ended, before its outputs are looked at."""
-    code, verdict = folder.exit_code(), folder.verdict()
+def classify(folder: TaskFolder, verdict: tuple[str, str] | None) -> Ending:
+    """Decide how a run ended, before its outputs are looked at.
+
+    Args:
+        folder: What the wrapper wrote.
+        verdict: Why we ended it, as ``(reason, detail)``; None when we did not.
+    """
+    code = folder.exit_code()
     if verdict is not None:
         kind = EventKind.STOP if verdict[0] == "canceled" else EventKind.FAIL
         return Ending(kind, Outcome(exit_code=code, signal=_signal(code), reason=verdict[0], detail=verdict[1]))

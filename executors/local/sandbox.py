@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from executors.host import list_gpus
 from executors.local.folder import TaskFolder
 from executors.model import GIGABYTE, TaskSpec
 from executors.rewrite import PathMap
@@ -94,7 +95,7 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)),
+        "CUDA_VISIBLE_DEVICES": ",".join(gpu.uuid for gpu in list_gpus() if gpu.index in gpus) if gpus else "",
         **spec.env,
     }
     environ[MARKER] = f"{spec.id}#{spec.attempt}"
@@ -122,6 +123,7 @@ class PlainSandbox(Sandbox):
         for path, lies in links:
             place = _place_of(path, spec, folder, root)
             place.parent.mkdir(parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)
             place.symlink_to(lies.absolute())
             places[path] = str(place)
         rewrite = PathMap(places).rewrite

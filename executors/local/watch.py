@@ -7,6 +7,7 @@ all in tasks that are over before that.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -177,7 +178,8 @@ class Watch:
                 continue
 
     def _begin_to_end(self, verdict: Verdict) -> None:
-        self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
+        with contextlib.suppress(OSError):
+            self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
         self._kill_at = time.monotonic() + (self._grace_s if verdict.gently else 0.0)
         if verdict.gently:
             send(self._own_processes(), signal.SIGTERM)

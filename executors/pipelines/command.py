@@ -239,7 +239,17 @@ def command_problems(document: Mapping[str, Any]) -> list[Problem]:
     for found in keys.finditer(template):
         if _is_quoted(template[: found.start()]):
             problems.append(("/command-line", f"{found[0]} stands inside quotation marks; values are quoted by us."))
-    return problems
+    return [*problems, *_literal_problems(document, shell=uses_shell(template, keys))]
+
+
+def _literal_problems(document: Mapping[str, Any], *, shell: bool) -> Iterator[Problem]:
+    """Yield flags and separators that would be read as more than text."""
+    refused = frozenset("'\"\\\0") | (_SHELL_SYNTAX if shell else frozenset())
+    for section in ("inputs", "output-files"):
+        for number, item in enumerate(document.get(section) or []):
+            for name in ("command-line-flag", "command-line-flag-separator", "list-separator"):
+                if not refused.isdisjoint(item.get(name) or ""):
+                    yield f"/{section}/{number}/{name}", "This may not hold quotation marks or shell syntax."
 
 
 def _is_quoted(before: str) -> bool:

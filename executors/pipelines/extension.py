@@ -181,7 +181,7 @@ def _rule(where: str, rule: Mapping[str, Any], files: set[str]) -> Iterator[Prob
         if not isinstance(rule.get(name, False), bool):
             yield f"{where}/{name}", "This is true or false."
     sources = rule.get("derived_from")
-    if sources is not None and not (isinstance(sources, list) and all(source in files for source in sources)):
+    if sources is not None and not (isinstance(sources, list) and all(source in list(files) for source in sources)):
         yield f"{where}/derived_from", "This is a list of file inputs of this descriptor."
 
 
