@@ -39,8 +39,6 @@ class Settings(BaseSettings):
         description="Isolation of local tasks: `auto` uses bubblewrap when present and warns when it is not.",
     )
     slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
-    task_wall_s: int = Field(default=86_400, ge=1, description="Time limit of a task that asks for none (s).")
-    task_disk_gb: float = Field(default=20.0, gt=0, description="Disk limit of a task that asks for none (GB).")
     import_roots: list[Path] | None = Field(
         default=None,
         description="Folders below which datasets may be registered over HTTP; unset: any, by those permitted.",

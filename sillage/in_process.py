@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,18 +67,6 @@ class InProcessTransport(httpx.BaseTransport):
         gone: threading.Event,
         head: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]],
     ) -> None:
-        body = request.read()
-        sent = False
-
-        async def receive() -> dict[str, Any]:
-            nonlocal sent
-            if not sent:
-                sent = True
-                return {"type": "http.request", "body": body, "more_body": False}
-            while not gone.is_set():
-                await asyncio.sleep(0.05)
-            return {"type": "http.disconnect"}
-
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start" and not head.done():
                 head.set_result((message["status"], list(message.get("headers", ()))))
@@ -89,7 +77,7 @@ class InProcessTransport(httpx.BaseTransport):
                     chunks.put(None)
 
         try:
-            await self._app(_scope(request), receive, send)
+            await self._app(_scope(request), _receiver(request.read(), gone), send)
         except Exception:
             # The application has answered 500 and logged the cause before it lets the exception through.
             if not head.done():
@@ -112,6 +100,22 @@ class InProcessTransport(httpx.BaseTransport):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _receiver(body: bytes, gone: threading.Event) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Return the ASGI ``receive`` of one request: its body once, then silence until nobody reads any more."""
+    sent = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        while not gone.is_set():
+            await asyncio.sleep(0.05)
+        return {"type": "http.disconnect"}
+
+    return receive
 
 
 async def _first_of(head: asyncio.Future[Any], serving: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What installs, runs and documents Sillage from outside."""
