@@ -29,7 +29,7 @@ from catalog.search.conditions import (
     negation,
 )
 from catalog.search.index import Terms
-from catalog.search.names import BUILT_IN, Level, fold, well_known
+from catalog.search.names import Level, built_in_names, fold, well_known
 from catalog.search.query import Query
 from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange, folded_pattern
 from ontology.curies import canonical_iri, expand
@@ -146,11 +146,11 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
     Raises:
         InvalidRequestError: It is not known; ``params['candidates']`` has names that are spelled like it.
     """
-    if name in BUILT_IN or name in well_known(level) or name in in_use.names(level):
+    if name in built_in_names(level) or name in well_known(level) or name in in_use.names(level):
         return
     in_acquisitions = level is Level.PARTICIPANT
     other = Level.ACQUISITION if in_acquisitions else Level.PARTICIPANT
-    if name in well_known(other) or name in in_use.names(other):
+    if name in built_in_names(other) or name in well_known(other) or name in in_use.names(other):
         raise InvalidRequestError(
             f"{name!r} is said of {other}s, not of {level}s",
             field=name,
@@ -159,7 +159,7 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
             else "Write it outside has().",
         )
     used = sorted(in_use.names(level))
-    near = difflib.get_close_matches(name, {*used, *well_known(level), *BUILT_IN}, n=5, cutoff=0.6)
+    near = difflib.get_close_matches(name, {*used, *well_known(level), *built_in_names(level)}, n=5, cutoff=0.6)
     known = f"Properties of {level}s here: {', '.join(used[:12])}{', ...' if len(used) > 12 else ''}."
     raise InvalidRequestError(
         f"no {level} has a property {name!r}",
@@ -264,7 +264,7 @@ class _Binder:
 
     def _means(self, text: str, name: str, level: Level) -> set[str]:
         """Return the terms in use for a property that a literal names; none where it names none, or several."""
-        used = () if name in BUILT_IN else self.in_use.terms(level, name)
+        used = () if name in built_in_names(level) else self.in_use.terms(level, name)
         if not used:
             return set()
         try:

@@ -20,7 +20,7 @@ from catalog.search.binding import (
 )
 from catalog.search.conditions import negation, text_of
 from catalog.search.index import Reason, Terms
-from catalog.search.names import BUILT_IN
+from catalog.search.names import built_in_names
 from catalog.search.projection import Statement
 from catalog.search.value_tests import Below
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -107,7 +107,9 @@ class Explainer:
 
     def _reason(self, bound: Some, statement: Statement) -> Reason:
         chain = self._chain(statement.term, bound.test.ancestor) if isinstance(bound.test, Below) else ()
-        if bound.property in BUILT_IN:  # its other forms are ways to ask for it, not where it was found
+        if bound.property in built_in_names(
+            bound.level
+        ):  # its other forms are ways to ask for it, not where it was found
             statement = replace(statement, original=None, source=None)
         return Reason(
             condition=text_of(bound.condition),

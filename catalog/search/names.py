@@ -25,6 +25,9 @@ class Level(StrEnum):
 BUILT_IN: Final = frozenset({"id", "label", "dataset"})
 """Names that every participant and acquisition has, and that no column or field can take over."""
 
+OF_DATASET: Final = ("dataset", "pipeline", "pipeline_version")
+"""Names that a record has from its dataset; what generated the dataset is said of acquisitions alone."""
+
 ALIASES: Final[dict[Level, dict[str, str]]] = {
     Level.PARTICIPANT: {"participant_id": "label"},
     Level.ACQUISITION: {
@@ -58,6 +61,11 @@ def property_name(raw: str) -> str:
     text = unicodedata.normalize("NFKC", raw).strip()
     name = _OTHERS.sub("_", _HUMPS.sub("_", text).casefold()).strip("_")
     return name or "_"
+
+
+def built_in_names(level: Level) -> frozenset[str]:
+    """Return the names that every record of a level has."""
+    return BUILT_IN if level is Level.PARTICIPANT else BUILT_IN.union(OF_DATASET)
 
 
 @lru_cache(maxsize=16_384)

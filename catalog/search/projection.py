@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from catalog.model import Record
-from catalog.search.names import BUILT_IN, INDEX_ENTITIES, Level, canonical_name, fold
+from catalog.search.names import INDEX_ENTITIES, Level, built_in_names, canonical_name, fold
 from catalog.search.units import comparable
 from ontology.identifiers import last_part
 
@@ -102,11 +102,12 @@ class AcquisitionEntry:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """A dataset as search knows it: the names that the built-in property ``dataset`` answers to."""
+    """A dataset as search knows it: its names, and name and version of what generated it (BIDS ``GeneratedBy``)."""
 
     id: str
     label: str
-    title: str | None
+    title: str | None = None
+    pipelines: tuple[tuple[str, str | None], ...] = ()
 
 
 Entry = ParticipantEntry | AcquisitionEntry | DatasetEntry
@@ -133,23 +134,38 @@ def project(record: Record) -> Entry:
         return AcquisitionEntry(record.id, label, dataset, participant, frozenset(_acquisition(document)))
     if record.type == "Dataset":
         title = document.get("title")
-        return DatasetEntry(record.id, label, _clean(title) if isinstance(title, str) else None)
+        pipelines = tuple(_pipelines(document.get("generated_by")))
+        return DatasetEntry(record.id, label, _clean(title) if isinstance(title, str) else None, pipelines)
     raise ValueError(f"records of type {record.type} are not searched")
 
 
-def built_in(name: str, *, id: str, label: str, title: str | None = None) -> Statement:
-    """Return a built-in property as a statement: ``id``, ``label``, or ``dataset`` (of the dataset's names)."""
+def built_in(name: str, *, id: str, label: str) -> Statement:
+    """Return ``id`` or ``label`` of a record as a statement."""
     if name == "id":
         return Statement("id", "text", text=id, original=last_part(id))
-    if name == "label":
-        return Statement("label", "text", text=label, original=_other_form(label, "sub-"))
-    return Statement("dataset", "text", text=id, label=label, original=last_part(id), source=title)
+    return Statement("label", "text", text=label, original=_other_form(label, "sub-"))
+
+
+def of_dataset(name: str, dataset: DatasetEntry) -> tuple[Statement, ...]:
+    """Return what a record has from its dataset: one of :data:`catalog.search.names.OF_DATASET`."""
+    if name == "dataset":
+        iri, label, title = dataset.id, dataset.label, dataset.title
+        return (Statement(name, "text", text=iri, label=label, original=last_part(iri), source=title),)
+    said = (pipeline if name == "pipeline" else version for pipeline, version in dataset.pipelines)
+    return tuple(Statement(name, "text", text=text) for text in dict.fromkeys(said) if text)
 
 
 def built_in_forms(statement: Statement) -> frozenset[str]:
     """Return the folded texts that equal a built-in value; a dataset also answers to its title."""
     title = statement.source if statement.name == "dataset" else None
     return statement.forms() | ({fold(title)} if title else frozenset())
+
+
+def _pipelines(generated_by: Any) -> Iterator[tuple[str, str | None]]:
+    for item in _list(generated_by):
+        name = _text(item.get("Name")) if isinstance(item, Mapping) else None
+        if name:
+            yield name, _text(str(item.get("Version") or ""))
 
 
 def whole(number: float) -> int | float:
@@ -171,7 +187,7 @@ def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield what an acquisition says; a property that was mapped to terms beats a field of the same name."""
     mapped = list(_values(document.get("properties"), Level.ACQUISITION, None))
     yield from mapped
-    taken = {statement.name for statement in mapped} | BUILT_IN
+    taken = {statement.name for statement in mapped} | built_in_names(Level.ACQUISITION)
     for name in _OWN:
         if name not in taken:
             yield from _plain(name, document.get(name))
@@ -189,7 +205,7 @@ def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
 def _values(properties: Any, level: Level, session: str | None) -> Iterator[Statement]:
     for key, values in properties.items() if isinstance(properties, Mapping) else ():
         name = canonical_name(str(key), level)
-        if name in BUILT_IN:
+        if name in built_in_names(level):
             continue
         for value in _list(values):
             if isinstance(value, Mapping):

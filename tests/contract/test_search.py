@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -253,26 +252,15 @@ def test_a_facet_that_divides_nobody_is_refused(index: SearchIndex, name: str) -
     assert caught.value.field == name
 
 
-@pytest.mark.parametrize("limit", [1, 3, 7])
-def test_pages_give_each_participant_once_while_others_are_written(
-    index: SearchIndex, repository: MemoryRepository, limit: int
-) -> None:
-    repository.put(*(participant(n, sex=value("F")) for n in range(100, 130)))
-    index.catch_up(repository)
-    query, seen, cursor = parse("TRUE"), list[str](), None
-    for round in itertools.count():
-        page = index.find(query, datasets=None, cursor=cursor, limit=limit)
-        assert len(page.items) <= limit
-        seen += [hit.id for hit in page.items]
+def test_pages_follow_each_other_by_dataset_and_label(index: SearchIndex) -> None:
+    seen, cursor = list[tuple[str | None, str]](), None
+    for _ in range(4):
+        page = index.find(parse("TRUE"), datasets=None, cursor=cursor, limit=1)
+        assert (page.count, len(page.items)) == (4, 1)
+        seen += [(hit.dataset, hit.label) for hit in page.items]
         cursor = page.next
-        if cursor is None:
-            break
-        repository.put(participant(200 + round, sex=value("M")), participant(100 + round % 30, sex=value("M")))
-        index.catch_up(repository)
-    assert len(seen) == len(set(seen))
-    assert {person(n) for n in (1, 2, 3, 4, *range(100, 130))} <= set(seen)
-    labels = [(hit.dataset, hit.label) for hit in index.find(query, datasets=None, limit=1000).items]
-    assert labels == sorted(labels)
+    assert cursor is None
+    assert seen == sorted(set(seen))
 
 
 def test_a_cursor_of_another_query_or_of_nobody_is_refused(index: SearchIndex) -> None:
@@ -344,6 +332,26 @@ def test_properties_are_described(index: SearchIndex) -> None:
     restricted = {info.name: info for info in index.properties(datasets={OTHER})}
     assert restricted["sex"].examples == ("'X:7'",)
     assert restricted["suffix"].count == 2
+
+
+def test_derived_acquisitions_are_found_by_what_generated_them(
+    index: SearchIndex, repository: MemoryRepository
+) -> None:
+    made = "urn:uuid:0000000d-0000-4000-8000-000000000003"
+    generated_by = [{"Name": "image-qc", "Version": "1.2.0"}]
+    repository.put(
+        Put(id=made, type="Dataset", document={"label": "qc of ds001", "generated_by": generated_by}),
+        acquisition(70, 1, dataset=made, derived=True, suffix="mask"),
+    )
+    index.catch_up(repository)
+    assert ids(index, "has(derived = TRUE AND pipeline = 'image-qc' AND pipeline_version = '1.2.0')") == [1]
+    assert ids(index, "has(pipeline = 'image-qc')", {STUDY, OTHER}) == []
+    (facet,) = index.find(parse("TRUE"), datasets=None, facets=["pipeline"]).facets["pipeline"]
+    assert (facet.value, facet.count) == ("image-qc", 1)
+    infos = {info.name: info for info in index.properties()}
+    assert (infos["pipeline"].count, infos["pipeline"].examples) == (1, ("'image-qc'",))
+    with pytest.raises(InvalidRequestError):
+        index.find(parse("pipeline = 'image-qc'"), datasets=None)
 
 
 def test_an_index_can_be_rebuilt_at_any_time(index: SearchIndex, repository: MemoryRepository) -> None:

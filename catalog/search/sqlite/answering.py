@@ -10,14 +10,25 @@ from catalog.search.binding import BoundQuery, check_property
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
 from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
 from catalog.search.index import FacetValue, Hit, Terms
-from catalog.search.names import BUILT_IN, Level, canonical_name
+from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.paging import Position
 from catalog.search.projection import Statement, built_in
 from catalog.search.sqlite.scope import Scope
 from catalog.search.sqlite.translation import participants
 from ontology.errors import InvalidRequestError
 
+Said = dict[str, tuple[Statement, ...]]
+"""Statements of one record, by property."""
+
 _STATEMENT = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
+
+
+_IN_DATASETS = {
+    Level.PARTICIPANT: "SELECT COUNT(*) FROM temp.hit h JOIN participant p ON p.key = h.key"
+    " WHERE p.dataset IN (SELECT value FROM json_each(?))",
+    Level.ACQUISITION: "SELECT COUNT(DISTINCT h.key) FROM temp.hit h JOIN acquisition a ON a.participant = h.key"
+    " WHERE a.dataset IN (SELECT value FROM json_each(?))",
+}
 
 
 class Answering:
@@ -82,7 +93,7 @@ class Answering:
             key: Described(
                 at.iri,
                 at.label,
-                self._with_built_in(at.iri, at.label, datasets[key], statements.get(key, {})),
+                statements.get(key, {}) | self._built_in(at.iri, at.label, datasets[key]),
                 acquisitions.get(key, ()),
             )
             for key, at in page
@@ -100,29 +111,27 @@ class Answering:
         )
         found: dict[int, list[Described]] = {}
         for key, participant, iri, label, dataset in rows:
-            said = self._with_built_in(iri, label, dataset, statements.get(key, {}))
+            said = statements.get(key, {}) | self._built_in(iri, label, dataset)
+            said |= {name: self.scope.of_dataset(dataset, name) for name in OF_DATASET}
             found.setdefault(participant, []).append(Described(iri, label, said))
         return found
 
-    def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, dict[str, list[Statement]]]:
+    def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, Said]:
         rows = self.db.execute(
             f"SELECT l.{record}, q.name, {_STATEMENT} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
             " JOIN statement s ON s.key = l.statement JOIN property q ON q.key = s.property"
             " WHERE q.name IN (SELECT value FROM json_each(?2))",
             (keys, names),
         )
-        found: dict[int, dict[str, list[Statement]]] = {}
+        found: dict[int, Said] = {}
         for key, name, *facts in rows:
-            found.setdefault(key, {}).setdefault(name, []).append(Statement(name, *facts))
+            said = found.setdefault(key, {})
+            said[name] = (*said.get(name, ()), Statement(name, *facts))
         return found
 
-    def _with_built_in(
-        self, iri: str, label: str, dataset: int | None, statements: dict[str, list[Statement]]
-    ) -> dict[str, list[Statement]]:
-        own = {name: [built_in(name, id=iri, label=label)] for name in ("id", "label")}
-        if dataset is not None and dataset in self.scope.visible:
-            own["dataset"] = [self.scope.dataset(dataset)]
-        return statements | own
+    def _built_in(self, iri: str, label: str, dataset: int | None) -> Said:
+        own: Said = {name: (built_in(name, id=iri, label=label),) for name in ("id", "label")}
+        return own | {"dataset": self.scope.of_dataset(dataset, "dataset")}
 
     def facet(self, asked: str) -> tuple[FacetValue, ...]:
         """Return the values of a property with the number of hits that have each.
@@ -131,12 +140,10 @@ class Answering:
             InvalidRequestError: The property is not known, or divides nobody.
         """
         level, name = self._facet_property(asked)
-        if name == "dataset":
-            counts = self._dataset_counts()
-        elif name in BUILT_IN:
+        if name in ("id", "label"):
             raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
-        else:
-            counts = self._counts(level, name)
+        of_dataset = name in OF_DATASET and name in built_in_names(level)
+        counts = self._counts_of_dataset(level, name) if of_dataset else self._counts(level, name)
         if len(counts) > FACET_VALUES:
             self.notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
         return facet_values(counts, self.terms)
@@ -145,7 +152,7 @@ class Answering:
         in_use = self.scope.in_use()
         for level in Level:
             name = canonical_name(asked, level)
-            if name in in_use.names(level) or name in BUILT_IN:
+            if name in in_use.names(level) or name in built_in_names(level):
                 return level, name
         name = canonical_name(asked, Level.PARTICIPANT)
         try:
@@ -154,12 +161,17 @@ class Answering:
             check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
         return Level.PARTICIPANT, name
 
-    def _dataset_counts(self) -> list[FacetCount]:
-        rows = self.db.execute(
-            "SELECT p.dataset, COUNT(*) FROM temp.hit h JOIN participant p ON p.key = h.key"
-            " WHERE p.dataset IS NOT NULL GROUP BY p.dataset"
-        )
-        return [FacetCount(self.scope.dataset(key), count) for key, count in rows if key in self.scope.visible]
+    def _counts_of_dataset(self, level: Level, name: str) -> list[FacetCount]:
+        """Count, for each thing that records have from their dataset, the hits that have it."""
+        keys: dict[str, list[int]] = {}
+        shown: dict[str, Statement] = {}
+        for key in self.scope.visible:
+            for statement in self.scope.of_dataset(key, name):
+                keys.setdefault(statement.facet, []).append(key)
+                shown.setdefault(statement.facet, statement)
+        counted = _IN_DATASETS[level]
+        rows = {facet: self.db.execute(counted, (json.dumps(found),)).fetchone() for facet, found in keys.items()}
+        return [FacetCount(shown[facet], count) for facet, (count,) in rows.items() if count]
 
     def _counts(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it.

@@ -11,12 +11,12 @@ from catalog.search.names import Level, fold
 from catalog.search.projection import (
     SEARCHED,
     AcquisitionEntry,
-    DatasetEntry,
     Entry,
     ParticipantEntry,
     Statement,
     project,
 )
+from catalog.search.sqlite.scope import dataset_entry
 
 BATCH = 1_000
 _FACTS = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
@@ -101,9 +101,9 @@ def _agrees(db: sqlite3.Connection, record: Record) -> bool:
 def _stored(db: sqlite3.Connection, record: Record) -> Entry | None:
     """Return what the index has about a record, in the form of its projection."""
     if record.type == "Dataset":
-        sql = "SELECT iri, label, title FROM dataset WHERE iri = ? AND withdrawn = 0"
+        sql = "SELECT iri, label, title, pipelines FROM dataset WHERE iri = ? AND withdrawn = 0"
         row = db.execute(sql, (record.id,)).fetchone()
-        return DatasetEntry(*row) if row else None
+        return dataset_entry(*row) if row else None
     if record.type == "Participant":
         sql = (
             "SELECT p.key, p.label, d.iri FROM participant p LEFT JOIN dataset d ON d.key = p.dataset"

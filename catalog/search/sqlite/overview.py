@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 from catalog.search.conditions import literal_text
 from catalog.search.index import PropertyInfo
 from catalog.search.names import Level, well_known
@@ -30,7 +33,7 @@ def properties(scope: Scope) -> list[PropertyInfo]:
     found: dict[tuple[str, str, int], dict[str, int]] = {}
     for level, name, key, kind, records in rows:
         found.setdefault((level, name, key), {})[kind] = records
-    return [
+    own = [
         PropertyInfo(
             name=name,
             level=level,
@@ -40,6 +43,24 @@ def properties(scope: Scope) -> list[PropertyInfo]:
         )
         for (level, name, key), kinds in found.items()
     ]
+    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+
+
+def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
+    """Yield what acquisitions have from their datasets, where any dataset says what generated it."""
+    for name in ("pipeline", "pipeline_version"):
+        said = {key: scope.of_dataset(key, name) for key in scope.visible}
+        keys = [key for key, statements in said.items() if statements]
+        if keys:
+            sql = "SELECT COUNT(*) FROM acquisition WHERE dataset IN (SELECT value FROM json_each(?))"
+            values = sorted({literal_text(s.text or "") for statements in said.values() for s in statements})
+            yield PropertyInfo(
+                name=name,
+                level=Level.ACQUISITION,
+                kinds=("text",),
+                count=scope.db.execute(sql, (json.dumps(keys),)).fetchone()[0],
+                examples=tuple(values[:EXAMPLES]),
+            )
 
 
 def facet_properties(scope: Scope) -> list[PropertyInfo]:

@@ -7,6 +7,7 @@ CREATE TABLE dataset (
     iri TEXT NOT NULL UNIQUE,
     label TEXT,
     title TEXT,
+    pipelines TEXT NOT NULL DEFAULT '[]',
     withdrawn INTEGER NOT NULL DEFAULT 0
 );
 

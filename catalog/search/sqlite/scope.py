@@ -9,7 +9,7 @@ from functools import cached_property
 
 from catalog.search.binding import InUse
 from catalog.search.names import Level
-from catalog.search.projection import Statement, built_in
+from catalog.search.projection import DatasetEntry, Statement, of_dataset
 from catalog.search.units import is_comparable
 from catalog.search.value_tests import Test
 
@@ -24,9 +24,13 @@ class Scope:
 
     def __init__(self, db: sqlite3.Connection, datasets: Collection[str] | None) -> None:
         self.db = db
-        rows = db.execute("SELECT key, iri, label, title, withdrawn FROM dataset").fetchall()
+        rows = db.execute("SELECT key, withdrawn, iri, label, title, pipelines FROM dataset").fetchall()
         allowed = None if datasets is None else frozenset(datasets)
-        self.visible = {row[0]: row for row in rows if not row[4] and (allowed is None or row[1] in allowed)}
+        self.visible = {
+            key: dataset_entry(*facts)
+            for key, withdrawn, *facts in rows
+            if not withdrawn and (allowed is None or facts[0] in allowed)
+        }
         self._datasets = len(rows)
         self._allowed = allowed
         self._names: dict[Level, frozenset[str]] = {}
@@ -46,18 +50,15 @@ class Scope:
         inside = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608  the column is one of the schema's
         return (inside if self._allowed is not None else f"({column} IS NULL OR {inside})"), (self.keys,)
 
-    def datasets_passing(self, test: Test) -> str:
-        """Return the keys of the visible datasets whose names pass a test, as a JSON array to be bound."""
-        return json.dumps(sorted(key for key in self.visible if test.passes(self.dataset(key))))
+    def datasets_passing(self, name: str, test: Test) -> str:
+        """Return the keys of the visible datasets that pass a test on what records have from them, as JSON."""
+        return json.dumps(
+            sorted(key for key, entry in self.visible.items() if any(map(test.passes, of_dataset(name, entry))))
+        )
 
-    def dataset(self, key: int) -> Statement:
-        """Return the names of a visible dataset as the built-in statement ``dataset``."""
-        _, iri, label, title, _ = self.visible[key]
-        return built_in("dataset", id=iri, label=label or iri, title=title)
-
-    def dataset_iri(self, key: int | None) -> str | None:
-        """Return the IRI of a visible dataset."""
-        return self.visible[key][1] if key in self.visible else None
+    def of_dataset(self, key: int | None, name: str) -> tuple[Statement, ...]:
+        """Return what a record has from its dataset."""
+        return of_dataset(name, self.visible[key]) if key is not None and key in self.visible else ()
 
     def property_key(self, level: Level, name: str) -> int | None:
         """Return the key of a property that has values."""
@@ -98,3 +99,8 @@ class Scope:
     def in_use(self) -> InUse:
         """Return what the binder asks."""
         return InUse(names=self.names, terms=self.terms, units=self.units)
+
+
+def dataset_entry(iri: str, label: str | None, title: str | None, pipelines: str) -> DatasetEntry:
+    """Return a dataset from its row; one that was only mentioned so far is called by its IRI."""
+    return DatasetEntry(iri, label or iri, title, tuple((name, version) for name, version in json.loads(pipelines)))

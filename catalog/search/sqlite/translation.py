@@ -20,7 +20,7 @@ from catalog.search.binding import (
     Opposite,
     Some,
 )
-from catalog.search.names import BUILT_IN, Level
+from catalog.search.names import BUILT_IN, OF_DATASET, Level, built_in_names
 from catalog.search.sqlite.scope import Scope
 from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange
 
@@ -112,8 +112,8 @@ class _Translator:
 
     def _some(self, bound: Some) -> Sql:
         alias = _ALIAS[bound.level]
-        if bound.property == "dataset":
-            passing = self.scope.datasets_passing(bound.test)
+        if bound.property in OF_DATASET and bound.property in built_in_names(bound.level):
+            passing = self.scope.datasets_passing(bound.property, bound.test)
             return Sql(f"COALESCE({alias}.dataset, 0) IN (SELECT value FROM json_each(?))", (passing,))
         if bound.property in BUILT_IN:
             return _on_columns([column.format(alias) for column in _COLUMNS[bound.property]], bound.test)

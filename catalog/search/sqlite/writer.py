@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ _NEW_STATEMENT = (
     "INSERT INTO statement (digest, property, kind, text, folded, number, unit, term, label, original, source, session,"
     " facet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_WITHDRAWN_DATASET = "UPDATE dataset SET label = NULL, title = NULL, pipelines = '[]', withdrawn = 1 WHERE key = ?"
 _UNUSED = (
     "SELECT s.key FROM statement s WHERE s.key = ?1"
     " AND NOT EXISTS (SELECT 1 FROM participant_statement l WHERE l.statement = ?1)"
@@ -79,7 +81,7 @@ class Writer:
     def _withdraw(self, record: Record) -> None:
         if record.type == "Dataset":
             key = self._dataset(record.id)
-            self._db.execute("UPDATE dataset SET label = NULL, title = NULL, withdrawn = 1 WHERE key = ?", (key,))
+            self._db.execute(_WITHDRAWN_DATASET, (key,))
             return
         level = Level.PARTICIPANT if record.type == "Participant" else Level.ACQUISITION
         row = self._db.execute(_FIND[level], (record.id,)).fetchone()
@@ -96,8 +98,8 @@ class Writer:
 
     def _put_dataset(self, entry: DatasetEntry) -> None:
         self._db.execute(
-            "UPDATE dataset SET label = ?, title = ?, withdrawn = 0 WHERE key = ?",
-            (entry.label, entry.title, self._dataset(entry.id)),
+            "UPDATE dataset SET label = ?, title = ?, pipelines = ?, withdrawn = 0 WHERE key = ?",
+            (entry.label, entry.title, json.dumps(entry.pipelines), self._dataset(entry.id)),
         )
 
     def _put_participant(self, entry: ParticipantEntry) -> None:

@@ -129,6 +129,10 @@ class Reference:
         """Return the values of a property, each once, missing ones left out."""
         if name in ("id", "label", "dataset"):
             return [self._built_in(iri, document, name)]
+        if name in ("pipeline", "pipeline_version"):
+            made = self.datasets[document["dataset"]]["generated_by"]
+            said = dict.fromkeys(item["Name" if name == "pipeline" else "Version"] for item in made)
+            return [Fact(name, value) for value in said if value]
         found = _of_participant(document, name) if iri in self.people else _of_acquisition(document, name)
         unique = {repr((f.value, type(f.value), sorted(f.said.items(), key=repr))): f for f in found}
         return [fact for fact in unique.values() if not fact.missing]

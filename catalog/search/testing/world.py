@@ -33,7 +33,7 @@ TEXTS: Final = [
 NUMBERS: Final[list[int | float]] = [0, 1, 2.5, 3, 30, 34, -1, 50, 52]
 LITERALS: Final[list[Any]] = [
     *(*TEXTS, *NUMBERS, *(term.curie for term in TERMS.values()), True, False, OBO + "X_6", "boys", "cold"),
-    *("FLAIR", "t1w", "01", "1", "ses-1", "ds1", "sub-03", "03"),
+    *("FLAIR", "t1w", "01", "1", "ses-1", "ds1", "sub-03", "03", "QC", "mask", "1.0"),
 ]
 PATTERNS: Final = [
     *("%", "_", "%a%", "a_b", "100\\%", "un%", "%\\_%", "F", "%ss%", "\\\\", "m_le", "%e", "", "a b%", "x\\"),
@@ -41,8 +41,9 @@ PATTERNS: Final = [
 OF_PARTICIPANTS: Final = ["age", "sex", "diagnosis", "note", "height"]
 OF_ACQUISITIONS: Final = [
     *("suffix", "run", "magnetic_field_strength", "image_type", "derived", "session", "nested.part", "contrast"),
+    *("pipeline", "pipeline_version"),
 ]
-FACETS: Final = ("sex", "suffix", "age", "dataset", "contrast")
+FACETS: Final = ("sex", "suffix", "age", "dataset", "contrast", "pipeline")
 
 
 class World:
@@ -61,7 +62,16 @@ class World:
         self.datasets = [_iri("d", number) for number in range(3)]
         self._people = [_iri("a", number) for number in range(12)]
         for number, iri in enumerate(self.datasets):
-            self._put("Dataset", iri, {"label": f"ds{number}", "title": self.rng.choice(["A study", "B study"])})
+            made = [{"Name": "qc", "Version": "1.0"}, {"Name": "Mask", "Version": None}, {"Name": "qc", "Version": "2"}]
+            self._put(
+                "Dataset",
+                iri,
+                {
+                    "label": f"ds{number}",
+                    "title": self.rng.choice(["A study", "B study"]),
+                    "generated_by": self.rng.sample(made, self.rng.randrange(3)),
+                },
+            )
         for number, iri in enumerate(self._people):
             self._put("Participant", iri, self._participant(number))
         for number in range(40):
