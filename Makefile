@@ -20,13 +20,13 @@ $(VENV)/uv.stamp:
 
 $(VENV)/demo.stamp: $(VENV)/uv.stamp requirements/demo.lock pyproject.toml
 	deploy/system-packages demo
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/demo.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/uv.stamp requirements/test.lock pyproject.toml
 	deploy/system-packages test
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/test.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/test.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@ $(VENV)/demo.stamp
 
