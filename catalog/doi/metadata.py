@@ -76,25 +76,32 @@ def datacite_metadata(
     metadata: dict[str, Any] = {
         "doi": doi,
         "schemaVersion": SCHEMA,
-        "creators": [_creator(creator) for creator in cleaned.get("creators") or []],
-        "titles": _titles(cleaned),
         "publisher": {"name": _clean(publisher).strip()},
         "publicationYear": year,
-        "types": _types(cleaned),
-        "subjects": [_keyword(word) for word in cleaned.get("keywords") or [] if word],
-        "dates": _dates(cleaned, year),
-        "language": cleaned.get("language"),
-        "alternateIdentifiers": _alternates(cleaned),
-        "relatedIdentifiers": _related(cleaned, related),
-        "sizes": _sizes(cleaned),
-        "formats": _formats(cleaned),
-        "version": _version(cleaned),
-        "rightsList": _rights(cleaned.get("license")),
-        "descriptions": _descriptions(cleaned),
         "url": url,
+        "dates": _dates(cleaned, year),
+        "relatedIdentifiers": _related(cleaned, related),
+        **_description_of(cleaned),
     }
     require_valid(metadata)
     return {name: value for name, value in metadata.items() if value not in (None, [], "")}
+
+
+def _description_of(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the record says of itself."""
+    return {
+        "creators": [_creator(creator) for creator in subject.get("creators") or []],
+        "titles": _titles(subject),
+        "types": _types(subject),
+        "subjects": [_keyword(word) for word in subject.get("keywords") or [] if word],
+        "language": subject.get("language"),
+        "alternateIdentifiers": _alternates(subject),
+        "sizes": _sizes(subject),
+        "formats": _formats(subject),
+        "version": _version(subject),
+        "rightsList": _rights(subject.get("license")),
+        "descriptions": _descriptions(subject),
+    }
 
 
 def _clean(value: Any) -> Any:
