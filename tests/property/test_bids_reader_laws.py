@@ -124,3 +124,19 @@ def test_entities_come_back_as_they_were_written(pairs: dict[str, str], tail: st
     found = NameReader(load_schema()).read(TreeFile(name, 0))
     assert found.entities == pairs
     assert f"{found.stem}{found.extension}" == name
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=st.one_of(st.integers(), st.floats(), st.lists(st.integers() | st.floats(), min_size=1, max_size=4)))
+def test_the_quick_way_reads_as_the_careful_one(value: object) -> None:
+    import json
+
+    from catalog.readers.bids import documents
+
+    raw = json.dumps({"member": value}).encode()
+    quick = read_object(raw, "x.json", ProblemLog())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "orjson", None)
+        careful = read_object(raw, "x.json", ProblemLog())
+    assert quick == careful
+    assert repr(quick) == repr(careful)
