@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,7 @@ from ontology.errors import (
 from ontology.identifiers import sha256_of
 
 DATASET = frozenset({"Dataset"})
+ABANDONED_S = 24 * 3600
 
 
 def register(
@@ -51,6 +53,7 @@ def register(
     """
     _require_everywhere(principal)
     path = _checked(catalogue, path)
+    _discard_abandoned(catalogue)
     if catalogue.store.kind(path) == "folder":
         # Read before anything is copied, so that what is no dataset costs nothing and leaves nothing.
         read(FolderTree(path), catalogue.crosswalk(), reader=reader)
@@ -269,6 +272,18 @@ def _is_registered(catalogue: Catalogue, versioned: Versioned) -> bool:
     with suppress(SillageError):
         return catalogue.repository.find_alias(f"datalad:{versioned.datalad_id}") is not None
     return True
+
+
+def _discard_abandoned(catalogue: Catalogue) -> None:
+    """Remove data that were taken in by a service that died before the ledger named them."""
+    held = catalogue.store.datasets()
+    if not held:
+        return
+    named = {catalogue.data_path(r) for r in catalogue.repository.iterate("Dataset") if r.document.get("data_path")}
+    for path in held:
+        # A registration that is going on elsewhere may have taken its data in a moment ago.
+        if path not in named and time.time() - path.stat().st_mtime > ABANDONED_S:
+            catalogue.store.discard(path)
 
 
 def _require_everywhere(principal: Principal) -> None:

@@ -149,8 +149,15 @@ def _change(
 
 
 def _metadata(catalogue: Catalogue, record: Record, doi: str) -> dict[str, Any]:
-    subject = {"id": record.id, "type": record.type, "version": record.version, **record.document}
-    subject.setdefault("creators", _creators(catalogue, record))
+    subject: dict[str, Any] = {"created": record.created, "modified": record.modified}
+    if record.type == "DatasetVersion":
+        # A version says only what is its own; who made the data, and on what terms, its dataset says.
+        dataset = catalogue.repository.get(record.document["dataset"]).document
+        subject |= {name: dataset.get(name) for name in ("title", "creators", "license", "description", "keywords")}
+        subject["title"] = f"{subject['title'] or dataset['label']}, version {record.document['name']}"
+    subject |= {**record.document, "id": record.id, "type": record.type, "version": record.version}
+    if not subject.get("creators"):
+        subject["creators"] = _creators(catalogue, record)
     return datacite_metadata(
         subject,
         doi=doi,

@@ -26,7 +26,8 @@ ATTEMPTS_TO_CANCEL = 5
 
 
 def start_service(catalogue: Catalogue) -> None:
-    """Go on with the tasks that a stopped or killed service left behind."""
+    """Finish what a stopped or killed service left behind: half-written data, and tasks that have not ended."""
+    catalogue.store.recover()
     TaskService(catalogue).resume()
 
 

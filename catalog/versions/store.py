@@ -32,6 +32,7 @@ from ontology.errors import InvalidRequestError, NotFoundError, SillageError
 
 _INCOMING = ".incoming-"
 _STALE_LOCK_S = 600.0
+_NOT_BIDS = "*.html\n**/figures/**\n**/*_desc-*.json\n*.npz\n"
 _KEPT_TREES = 4
 
 
@@ -160,7 +161,12 @@ class DataStore:
         identifier = str(uuid.uuid4())
         members = {"Name": name, "BIDSVersion": "1.11.0", "DatasetType": "derivative", **description}
         text = json.dumps(members, indent=2, ensure_ascii=False) + "\n"
-        blobs = [*dataset_blobs(identifier), Blob("dataset_description.json", "100644", text.encode())]
+        blobs = [
+            *dataset_blobs(identifier),
+            Blob("dataset_description.json", "100644", text.encode()),
+            # Reports, figures and measures of pipelines have no place of their own in BIDS yet.
+            Blob(".bidsignore", "100644", _NOT_BIDS.encode()),
+        ]
         with self._incoming(identifier) as building:
             repository = initialise(building)
             commit(repository, branch=BRANCH, parent=None, message="Create the derivative dataset", blobs=blobs)

@@ -204,3 +204,18 @@ def test_two_registrations_at_once_are_both_whole(catalog: Path, study: Path, ot
         assert client.get("datasets")["total"] == 2
         assert client.find_cohort("TRUE")["count"] == 8
         assert client.post("check")["valid"] is True
+
+
+def test_data_that_no_record_came_to_name_are_removed_in_the_end(
+    client: Client, catalog: Path, study: Path, other_study: Path
+) -> None:
+    from catalog.versions.store import DataStore
+
+    abandoned = DataStore(catalog / "store").take_in(other_study).path
+    kept = catalog / "store" / client.get(f"datasets/{client.register_dataset(study)['id']}")["data_path"]
+    assert abandoned.exists()
+    for path in (abandoned, kept):
+        os.utime(path, (1, 1))
+    client.register_dataset(other_study)
+    assert (abandoned.exists(), kept.exists()) == (False, True)
+    assert client.post("check")["valid"] is True
