@@ -127,7 +127,7 @@ def _neighbours(
 
 
 def _order(columns: list[list[_Slot]], neighbours: Mapping[_Slot, list[_Slot]]) -> None:
-    """Sort each level by the mean place of its neighbours, to and fro, so that fewer edges cross."""
+    """Sort each level by the mean place of its neighbours, back and forth, so that fewer edges cross."""
     place = {slot: index / max(len(column), 1) for column in columns for index, slot in enumerate(column)}
     for sweep in range(_SWEEPS):
         for column in columns if sweep % 2 == 0 else columns[::-1]:

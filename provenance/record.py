@@ -207,7 +207,7 @@ def _element(id: Identifier, node: ProvNode, more: Iterable[Pair]) -> Statement:
         pairs.append((_LABEL, Literal(node.label)))
     for name, value in members.items():
         attribute = _ATTRIBUTES.get(name)
-        if attribute is not None and isinstance(value, str | int | float):
+        if attribute is not None and isinstance(value, str | int | float) and value != "":
             pairs.append((attribute, value_of(value)))
         elif name in _WHOLE and isinstance(value, Mapping) and value:
             pairs.append((_WHOLE[name], Literal(canonical_json(value).decode(), JSON_TYPE)))

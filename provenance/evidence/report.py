@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +78,8 @@ def render(report: Report, subject: str, *, entries: Sequence[Entry], checkpoint
     )
 
 
+_LONG = 8
+"""Lists of more members are folded."""
 _HOW = (
     "<p>Unpack <code>verify.py</code> and run <code>python3 verify.py PACK --key KEY</code>, where KEY is the "
     "laboratory's verifier key, asked for by another way than this pack. <code>README.txt</code> says more.</p>"
@@ -127,10 +128,15 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    """Return a value for people: what is nested line by line, long lists folded away."""
+    if value in (None, "", [], {}):
         return ""
-    if isinstance(value, Mapping | list | tuple):
-        return f"<code>{escape(json.dumps(value, ensure_ascii=False, default=str))}</code>"
+    if isinstance(value, Mapping):
+        rows = [(str(name).replace("_", " "), _cell(one)) for name, one in value.items()]
+        return "<br>".join(f"{escape(name)}: {told}" for name, told in rows if told)
+    if isinstance(value, list | tuple):
+        told = ", ".join(map(_cell, value))
+        return told if len(value) <= _LONG else f"<details><summary>{len(value)}</summary>{told}</details>"
     text = str(value)
     is_code = text.startswith("urn:") or (len(text) == 64 and text.isalnum())
     return f"<code>{escape(text)}</code>" if is_code else escape(text)
