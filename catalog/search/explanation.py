@@ -107,9 +107,8 @@ class Explainer:
 
     def _reason(self, bound: Some, statement: Statement) -> Reason:
         chain = self._chain(statement.term, bound.test.ancestor) if isinstance(bound.test, Below) else ()
-        if bound.property in built_in_names(
-            bound.level
-        ):  # its other forms are ways to ask for it, not where it was found
+        if bound.property in built_in_names(bound.level):
+            # The other forms of a built-in value are ways to ask for it, not where it was found.
             statement = replace(statement, original=None, source=None)
         return Reason(
             condition=text_of(bound.condition),
@@ -153,11 +152,8 @@ class Explainer:
         if bound.holds(number) is not wanted:
             return None
         condition = bound.condition if wanted else negation(bound.condition)
-        return [
-            Reason(
-                condition=text_of(condition), value=number, label=f"{number} acquisition{'' if number == 1 else 's'}"
-            )
-        ]
+        label = "1 acquisition" if number == 1 else f"{number} acquisitions"
+        return [Reason(condition=text_of(condition), value=number, label=label)]
 
 
 def label_of(statement: Statement, terms: Terms) -> str | None:

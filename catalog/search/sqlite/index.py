@@ -42,6 +42,7 @@ class SqlIndex(SearchIndex):
         self._pool = files.Pool(path)
         self._lock = threading.RLock()
         self._covered = -1
+        self._stored = -1
         self._verified: tuple[int, int] | None = None
 
     @classmethod
@@ -70,7 +71,6 @@ class SqlIndex(SearchIndex):
     def _make_if_needed(self) -> None:
         with self._pool.connection() as db:
             if not files.is_current(db):
-                self._covered = -1
                 db.execute("BEGIN IMMEDIATE")
                 if not files.is_current(db):
                     files.make_tables(db)
@@ -80,7 +80,19 @@ class SqlIndex(SearchIndex):
     @override
     def applied(self) -> int:
         with self._pool.connection() as db:
-            return max(self._covered, _applied(db))
+            return self._known(_applied(db))
+
+    def _known(self, stored: int) -> int:
+        """Return the entry that is covered, given what the file says.
+
+        Entries that change no record are covered without a word in the file; what is remembered of them holds as
+        long as the file says what it said then.
+        """
+        return self._covered if stored == self._stored else stored
+
+    def _remember(self, *, stored: int, covered: int) -> int:
+        self._stored, self._covered = stored, covered
+        return covered
 
     @override
     def catch_up(self, repository: Repository) -> int:
@@ -100,6 +112,7 @@ class SqlIndex(SearchIndex):
         """Rebuild an index that covers entries which the repository does not have (restored from a backup)."""
         if self._pool.damaged or self._verified != self._pool.identity():
             self._ensure()
+            self._remember(stored=-1, covered=-1)
             with self._pool.connection() as db:
                 applied, entry = _applied(db), _meta(db, "entry")
             if applied > repository.sequence or entry != _entry_hash(repository, applied):
@@ -112,18 +125,19 @@ class SqlIndex(SearchIndex):
     def _catch_up(self, repository: Repository) -> int:
         while True:
             with self._pool.connection() as db:
-                start = max(self._covered, _applied(db))
+                stored = _applied(db)
+            start = self._known(stored)
             newest = repository.sequence
             records = repository.records_since(start, limit=BATCH) if newest > start else ()
             if not records:  # entries that change no record need no writing here
-                self._covered = max(newest, start)
-                return self._covered
+                return self._remember(stored=stored, covered=max(newest, start))
             with self._pool.writing() as db:
-                if _applied(db) <= start:  # else another process was quicker
-                    reached = _reached(records, newest)
-                    Writer(db).apply(records)
-                    _stamp(db, repository, reached)
-                    self._covered = reached
+                if _applied(db) != stored:
+                    continue  # another process was quicker
+                reached = _reached(records, newest)
+                Writer(db).apply(records)
+                _stamp(db, repository, reached)
+            self._remember(stored=reached, covered=reached)
 
     @override
     def rebuild(self, repository: Repository) -> int:
@@ -145,9 +159,8 @@ class SqlIndex(SearchIndex):
                 Writer(db).apply(records)
                 reached = _reached(records, newest)
             _stamp(db, repository, reached)
-        self._covered = reached
         self._verified = self._pool.identity()
-        return reached
+        return self._remember(stored=reached, covered=reached)
 
     @override
     def find(

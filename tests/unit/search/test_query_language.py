@@ -188,7 +188,7 @@ def test_what_would_hurt_the_parser_is_refused_at_once(text: str) -> None:
     started = time.perf_counter()
     with pytest.raises(InvalidRequestError):
         parse(text)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 5
 
 
 def test_a_long_list_of_values_is_welcome() -> None:

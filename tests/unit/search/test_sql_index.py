@@ -95,6 +95,17 @@ def test_a_file_that_vanishes_under_an_open_index_is_made_anew(tmp_path: Path) -
     index.close()
 
 
+def test_a_file_that_another_process_put_in_place_is_filled(tmp_path: Path) -> None:
+    path, repository = tmp_path / "search.sqlite", filled()
+    index = opened(path, repository)
+    for side in ("", "-wal", "-shm"):
+        path.with_name(path.name + side).unlink(missing_ok=True)
+    SqlIndex.open(path, SmallTerms()).close()
+    index.catch_up(repository)
+    assert count(index) == 5
+    index.close()
+
+
 def test_another_history_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
     opened(path, filled(5)).close()
