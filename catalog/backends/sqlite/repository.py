@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import ClassVar
 
 from typing_extensions import override
@@ -41,13 +43,14 @@ _BATCH = 256
 
 
 class _Waiting:
-    """A commit that waits for a thread to write it."""
+    """A commit that waits for a thread to write it; ``wake`` gets a token when it is written, or may lead."""
 
-    __slots__ = ("commit", "outcome")
+    __slots__ = ("commit", "outcome", "wake")
 
     def __init__(self, commit: PreparedCommit) -> None:
         self.commit = commit
         self.outcome: Outcome | None = None
+        self.wake: SimpleQueue[None] = SimpleQueue()
 
 
 class SqliteRepository(Repository):
@@ -66,6 +69,7 @@ class SqliteRepository(Repository):
         self._writer = Writer(connect(directory / FILE_NAME), key)
         self._writing = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
+        self._last_batch = 0
         self._closed = False
 
     @classmethod
@@ -145,31 +149,65 @@ class SqliteRepository(Repository):
     def commit(self, commit: Commit) -> Committed:
         waiting = _Waiting(prepare(commit))
         self._waiting.append(waiting)
-        with self._writing:
+        try:
             while waiting.outcome is None:
-                self._write_waiting()
+                if self._writing.acquire(blocking=False):
+                    self._lead()
+                else:
+                    waiting.wake.get()
+        except BaseException:
+            self._wake_next()  # this thread may have been woken to lead
+            raise
         if isinstance(waiting.outcome, SillageError):
             raise waiting.outcome
         return waiting.outcome
 
-    def _write_waiting(self) -> None:
-        """Write what all threads wait for, together: the first that gets the lock works for the others."""
+    def _lead(self) -> None:
+        """Write what all threads wait for, in one transaction; then let the next one lead.
+
+        The lock is given back before the queue is looked at: a thread that failed to get the lock had queued
+        before, and so is seen.
+        """
+        try:
+            self._write_waiting()
+        finally:
+            self._writing.release()
+            self._wake_next()
+
+    def _wake_next(self) -> None:
+        with suppress(IndexError):
+            self._waiting[0].wake.put(None)
+
+    def _gather(self) -> list[_Waiting]:
+        """Take the commits that wait, once as many have come as last time, or a moment has passed.
+
+        Threads that were just served mostly come back at once; a lone writer never waits here.
+        """
+        for _ in range(self._last_batch):
+            if len(self._waiting) >= self._last_batch:
+                break
+            time.sleep(0)
         batch: list[_Waiting] = []
-        while self._waiting and len(batch) < _BATCH:
-            batch.append(self._waiting.popleft())
-        outcomes: Sequence[Outcome]
+        with suppress(IndexError):
+            while len(batch) < _BATCH:
+                batch.append(self._waiting.popleft())
+        self._last_batch = len(batch)
+        return batch
+
+    def _write_waiting(self) -> None:
+        batch = self._gather()
+        outcomes: Sequence[Outcome] = [OutcomeUnknownError("the thread that was writing was interrupted")] * len(batch)
         try:
             if self._closed:
                 raise BackendUnavailableError("the catalogue was closed")
-            outcomes = self._writer.write([waiting.commit for waiting in batch])
+            if batch:
+                outcomes = self._writer.write([waiting.commit for waiting in batch])
         except SillageError as error:
             outcomes = [error] * len(batch)
-        except BaseException:
-            for waiting in batch:
-                waiting.outcome = OutcomeUnknownError("the thread that was writing was interrupted")
-            raise
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            waiting.outcome = outcome
+        finally:
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.outcome = outcome
+                waiting.wake.put(None)
 
     @override
     def get(self, id: str, *, version: int | None = None) -> Record:
