@@ -158,7 +158,7 @@ def check_property(name: str, level: Level, in_use: InUse) -> None:
             if in_acquisitions
             else "Write it outside has().",
         )
-    used = sorted(in_use.names(level))
+    used = sorted(in_use.names(level), key=lambda n: (n not in well_known(level), n))
     near = difflib.get_close_matches(name, {*used, *well_known(level), *built_in_names(level)}, n=5, cutoff=0.6)
     known = f"Properties of {level}s here: {', '.join(used[:12])}{', ...' if len(used) > 12 else ''}."
     raise InvalidRequestError(

@@ -51,7 +51,10 @@ def to_json(text: str) -> Any:
     try:
         return cql2.parse_text(text).to_json()
     except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
-        raise malformed("it is not CQL2 from here on", text, _offset(text, str(error))) from error
+        offset = _offset(text, str(error))
+        ended = not text[offset:].strip()
+        what = "it ends where a value or condition is missing" if ended else "it is not CQL2 from here on"
+        raise malformed(what, text, offset) from error
 
 
 def malformed(what: str, text: str, offset: int, next_step: str | None = None) -> InvalidRequestError:

@@ -93,7 +93,7 @@ def test_the_query_of_the_documentation_is_its_own_canonical_form() -> None:
 @pytest.mark.parametrize(
     ("text", "offset", "says"),
     [
-        ("age >", 5, "CQL2"),
+        ("age >", 5, "ends"),
         ("has(", 3, "never closed"),
         ("age = 3)", 7, "never opened"),
         ("' OR 1=1 --", 0, "never closed"),
