@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from api.catalogue import create
 from sillage.client import Client
 from sillage.demo.telling import Teller
 
@@ -39,10 +40,9 @@ class Story:
         """Tell all of it; False when a step did not end as it must."""
         with self._tell.step("Make a study to work on: two sites, healthy people and people with multiple sclerosis"):
             study = self._make_study()
-        with self._tell.step("Register both datasets in a new catalogue"):
-            self._initialise()
+        create(self.catalog, title="Demo catalogue")
         with Client(catalog=self.catalog) as client:
-            with self._tell.step("Register (continued): read, map to terms, version"):
+            with self._tell.step("Register both datasets in a new catalogue: read, map to terms, version"):
                 self._register(client, study)
             with self._tell.step("Find participants by meaning, and freeze the answer"):
                 healthy = self._find(client)
@@ -73,12 +73,6 @@ class Story:
                 verdict = "valid BIDS" if done.returncode == 0 else "NOT valid BIDS"
             self._tell.say(f"{dataset.name}: {images} images, {verdict}")
         return datasets
-
-    def _initialise(self) -> None:
-        from sillage.cli import run
-
-        if run(["init", str(self.catalog), "--title", "Demo catalogue", "--json"]):
-            raise SystemExit(1)
 
     def _register(self, client: Client, study: list[Path]) -> None:
         for path in study:
