@@ -12,6 +12,7 @@ from typing import Any
 from api.access import Role
 from api.identity import Identity, grant_alias, new_token
 from api.settings import Settings, load_settings
+from api.task_news import TaskNews
 from catalog.backends.sqlite import SqliteRepository
 from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
 from catalog.model import Commit, Put, Record
@@ -44,6 +45,7 @@ class Catalogue:
     identity: Identity
     registrar: Registrar
     record: Record
+    task_news: TaskNews = field(default_factory=TaskNews)
     _runners: dict[str, Runner] = field(default_factory=dict)
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)

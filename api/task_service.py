@@ -91,6 +91,7 @@ class TaskService:
                 self._record(task, event, state)
             except RequirementFailedError:
                 continue
+            self._catalogue.task_news.tell(task_id)
             if state.is_final:
                 self._let_go(task)
             return

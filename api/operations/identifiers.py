@@ -9,6 +9,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
+from catalog.doi.contract import Registered
 from catalog.doi.metadata import Related, datacite_metadata
 from catalog.model import Commit, MustBeAt, Put, Record
 from ontology.errors import ConflictError, NotFoundError
@@ -62,7 +63,7 @@ def mint(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     doi = identifier.document["doi"]
     metadata = _metadata(catalogue, record, doi)
     registered = catalogue.registrar.publish(doi, url=landing_url(catalogue, doi), metadata=metadata)
-    return _change(catalogue, principal, identifier, "identifier.mint", registered.state, metadata)
+    return _change(catalogue, principal, identifier, "identifier.mint", registered, metadata)
 
 
 def hide(catalogue: Catalogue, principal: Principal, reference: str, *, reason: str | None = None) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def hide(catalogue: Catalogue, principal: Principal, reference: str, *, reason: 
     identifier, _ = _both(catalogue, principal, reference)
     registered = catalogue.registrar.hide(identifier.document["doi"])
     metadata = identifier.document["metadata"]
-    return _change(catalogue, principal, identifier, "identifier.hide", registered.state, metadata, reason=reason)
+    return _change(catalogue, principal, identifier, "identifier.hide", registered, metadata, reason=reason)
 
 
 def by_doi(catalogue: Catalogue, doi: str) -> tuple[Record, Record]:
@@ -122,12 +123,13 @@ def _change(
     principal: Principal,
     identifier: Record,
     action: str,
-    state: str,
+    registered: Registered,
     metadata: dict[str, Any],
     *,
     reason: str | None = None,
 ) -> dict[str, Any]:
-    document = {**identifier.document, "state": state, "metadata": metadata}
+    document = {**identifier.document, "state": registered.state, "metadata": metadata}
+    document["resolvable"] = registered.resolvable
     catalogue.repository.commit(
         Commit(
             principal=principal.agent,

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
+from api.access import Permission
 from api.dependencies import Open, Visitor
+from api.identity import ANONYMOUS
 from api.media import choose
 from api.operations import identifiers
 from api.pages.rendering import page
+from catalog.doi.contract import DRAFT
 from catalog.doi.xml import datacite_xml
-from ontology.errors import NotAcceptableError
+from ontology.errors import NotAcceptableError, UnauthenticatedError
 
 router = APIRouter()
 HTML, JSONLD = "text/html", "application/ld+json"
@@ -31,8 +34,12 @@ def landing(
     format: str | None = None,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
-    """Show what a DOI stands for; its metadata are for everybody."""
+    """Show what a DOI stands for: to everybody once it is published, and before to those who may read the record."""
     identifier, subject = identifiers.by_doi(catalogue, doi)
+    if identifier.document["state"] == DRAFT:
+        if principal.agent == ANONYMOUS:
+            raise UnauthenticatedError("this DOI is not published yet")
+        principal.require(Permission.READ, subject)
     media = BY_NAME.get(format or "") or (choose(accept, list(BY_NAME.values())) if format is None else None)
     metadata = identifier.document["metadata"]
     if media is None:

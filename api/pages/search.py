@@ -93,6 +93,7 @@ def show_cohort(request: Request, id: str, catalogue: Open, principal: Caller) -
     cohort = cohorts.show(catalogue, principal, id)
     changes = cohorts.diff(catalogue, principal, id)
     members = catalogue.repository.get_many([member["participant"] for member in cohort["members"]])
+    labels = {iri: record.document.get("label") for iri, record in members.items()}
     runs = catalogue.repository.edges_to([cohort["id"]], [INFLUENCED_BY])
     tasks = catalogue.repository.get_many([edge.source for edge in runs])
     return page(
@@ -101,7 +102,8 @@ def show_cohort(request: Request, id: str, catalogue: Open, principal: Caller) -
         principal,
         r=cohort,
         changes=changes,
-        labels={iri: record.document.get("label") for iri, record in members.items()},
+        labels=labels,
+        members=sorted(cohort["members"], key=lambda m: (m["dataset"], str(labels.get(m["participant"])))),
         titles=titles_of(catalogue, cohort["datasets"]),
         identifier=identifier_of(catalogue, cohort["id"]),
         tasks=[{"id": iri, **task.document} for iri, task in tasks.items()],

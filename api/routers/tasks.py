@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -19,8 +19,11 @@ from api.schemas import Listing, RecordAnswer, RunPipeline
 from executors.states import TaskState
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
-POLL_S = 0.25
+LOOK_S = 0.25
+"""What this process records wakes those who wait; batches, and what other processes record, are looked at so often."""
+
 Stream = Annotated[str, Query(pattern="^(stdout|stderr)$")]
+Wait = Annotated[float, Query(ge=0, le=60, description="Wait at most so many seconds for it to end.")]
 
 
 @router.post("", status_code=202, response_model=RecordAnswer)
@@ -46,9 +49,14 @@ def list_tasks(
 
 
 @router.get("/{id}", response_model=RecordAnswer)
-def show(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
-    """Show a task or a batch."""
-    body = tasks.show(catalogue, principal, id)
+async def show(
+    id: str, catalogue: Open, principal: Caller, request: Request, response: Response, wait: Wait = 0.0
+) -> Any:
+    """Show a task or a batch; with `wait`, answer when it has ended or so many seconds are over."""
+    if not wait:
+        body = await run_in_threadpool(tasks.show, catalogue, principal, id)
+    else:
+        body = await _when_ended(catalogue, principal, id, request, until=time.monotonic() + wait)
     point_to_provenance(response, body)
     return body
 
@@ -95,22 +103,18 @@ async def _log_chunks(
     catalogue: Catalogue, principal: Principal, id: str, stream: str, *, follow: bool, request: Request
 ) -> AsyncIterator[bytes]:
     offset = 0
-    while True:
-        # The state is read before the log: what was printed before the end is then sure to be seen.
-        body = await run_in_threadpool(tasks.show, catalogue, principal, id)
-        ended = TaskState(body["state"]).is_final
+    # The state is read before the log: what was printed before the end is then sure to be seen.
+    async for _ in _looks(catalogue, principal, id, request):
         while chunk := await run_in_threadpool(tasks.logs, catalogue, principal, id, stream, offset):
             offset += len(chunk)
             yield chunk
-        if ended or not follow or await request.is_disconnected():
+        if not follow:
             return
-        await asyncio.sleep(POLL_S)
 
 
 async def _state_events(catalogue: Catalogue, principal: Principal, id: str, request: Request) -> AsyncIterator[str]:
     last = None
-    while True:
-        body = await run_in_threadpool(tasks.show, catalogue, principal, id)
+    async for body in _looks(catalogue, principal, id, request):
         shown = {key: body.get(key) for key in ("id", "state", "complete", "total", "detail", "exit_code", "progress")}
         if "items" in body:
             shown["items"] = [{"id": item["id"], "state": item["state"]} for item in body["items"]]
@@ -120,7 +124,26 @@ async def _state_events(catalogue: Catalogue, principal: Principal, id: str, req
             yield f"event: state\ndata: {text}\n\n"
         if TaskState(body["state"]).is_final:
             yield f"event: end\ndata: {text}\n\n"
-            return
-        if await request.is_disconnected():
-            return
-        await asyncio.sleep(POLL_S)
+
+
+async def _when_ended(
+    catalogue: Catalogue, principal: Principal, reference: str, request: Request, *, until: float
+) -> dict[str, Any]:
+    async for body in _looks(catalogue, principal, reference, request):
+        if time.monotonic() >= until:
+            break
+    return body
+
+
+async def _looks(
+    catalogue: Catalogue, principal: Principal, reference: str, request: Request
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield what a task is now, and again when something may have become of it, until it has ended."""
+    iri = await run_in_threadpool(catalogue.repository.resolve, reference)
+    with catalogue.task_news.listening(iri) as news:
+        while True:
+            body = await run_in_threadpool(tasks.show, catalogue, principal, iri)
+            yield body
+            if TaskState(body["state"]).is_final or await request.is_disconnected():
+                return
+            await news.wait(LOOK_S)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from catalog.doi.contract import Registered
+from catalog.doi.offline import OfflineRegistrar
 from provenance import formats
 from provenance.evidence import verify_pack
 from sillage.client import Client, ProblemError
@@ -147,6 +149,30 @@ def test_dois_are_reserved_once_and_marked_as_not_resolvable(client: Client, reg
     with pytest.raises(ProblemError) as refused:
         client.post(f"identifiers/{first['doi']}/publish")
     assert refused.value.status == 409
+
+
+class PublishingRegistrar(OfflineRegistrar):
+    """Stands for an account: what is published resolves. Requests to DataCite are tested in tests/unit/doi."""
+
+    def publish(self, doi: str, *, url: str | None, metadata: Mapping[str, Any]) -> Registered:
+        return Registered(doi=doi, state="findable", resolvable=True)
+
+
+def test_a_landing_page_is_for_everybody_only_once_it_is_published(client: Client, registered: dict[str, Any]) -> None:
+    catalogue = client._transport._app.state.catalogue  # type: ignore[union-attr]
+    catalogue.registrar = PublishingRegistrar()
+    nobody = client.acting_as(None)
+    doi = client.post("identifiers", {"subject": registered["id"]})["doi"]
+    with pytest.raises(ProblemError) as refused:
+        nobody.request("GET", f"/doi/{doi}", headers={"Accept": "application/ld+json"})
+    assert refused.value.status == 401
+    minted = client.post(f"identifiers/{doi}/publish")
+    assert (minted["state"], minted["resolvable"]) == ("findable", True)
+    shown = nobody.request("GET", f"/doi/{doi}", headers={"Accept": "application/ld+json"})
+    assert shown.json()["creator"][0]["name"] == "Ada Lovelace"
+    assert 'rel="cite-as"' in shown.headers["link"]
+    kernel = nobody.request("GET", f"/doi/{doi}", params={"format": "datacite-xml"}).text
+    assert "http://datacite.org/schema/kernel-4" in kernel
 
 
 def test_a_backup_restores_to_the_same_catalogue(client: Client, batch: dict[str, Any], tmp_path: Path) -> None:

@@ -107,14 +107,11 @@ def test_what_datasets_say_of_themselves_is_text_and_never_markup(page: Page, si
     assert page.locator("main b").count() == 0
 
 
-def test_a_landing_page_is_open_to_all_and_speaks_schema_org(browser: Browser, site: Any) -> None:
-    context = browser.new_context()
-    page = context.new_page()
+def test_a_landing_page_says_what_the_doi_is_and_speaks_schema_org(page: Page, site: Any) -> None:
     page.goto(f"{site.url}/doi/{site.doi}")
     expect(page.locator("main")).to_contain_text("does not resolve")
     embedded = page.evaluate("JSON.parse(document.querySelector('script[type=\"application/ld+json\"]').textContent)")
     assert embedded["identifier"]["value"] == site.doi
-    context.close()
 
 
 def test_a_stranger_is_sent_to_log_in_and_comes_back(browser: Browser, site: Any) -> None:
