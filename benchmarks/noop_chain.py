@@ -158,7 +158,14 @@ def measure(rounds: int, *, large: int) -> list[Row]:
         row("no-op task with full record", "small", "bare subprocess (Python)", "bare", 3, 1.3),
         row("no-op task with full record", "small", "bare /bin/true", "true"),
         row("task with one output, saved and recorded", "write", "bare subprocess (Python)", "bare"),
-        row("task with one output, saved and recorded", "write beside datalad", "datalad run", "datalad", 1 / 50, 1 / 200),
+        row(
+            "task with one output, saved and recorded",
+            "write beside datalad",
+            "datalad run",
+            "datalad",
+            1 / 50,
+            1 / 200,
+        ),
         row("no-op task", "small", "datalad run", "datalad", note="datalad run writes one file"),
         row("no-op, 20k files in the dataset", "large", "91 files", "small", 1.2, 1.05),
     ]

@@ -7,7 +7,6 @@ process on a catalogue directory (``pip install "sillage[server]"``).
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,8 @@ from urllib.parse import quote
 import httpx
 
 FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED", "PREEMPTED"})
+WAIT_S = 30
+"""How long one request for the end of a task stays open, below what proxies cut off."""
 
 
 class ProblemError(Exception):
@@ -207,13 +208,12 @@ class Client:
         answer: dict[str, Any] = self.post("tasks", body)
         return answer
 
-    def wait(self, id: str, *, poll_s: float = 0.2) -> dict[str, Any]:
-        """Wait until a task or batch is finished and return it."""
+    def wait(self, id: str) -> dict[str, Any]:
+        """Wait until a task or batch is finished and return it; the service answers as soon as it is."""
         while True:
-            task: dict[str, Any] = self.get(f"tasks/{segment(id)}")
+            task: dict[str, Any] = self.get(f"tasks/{segment(id)}", wait=WAIT_S)
             if task["state"] in FINAL:
                 return task
-            time.sleep(poll_s)
 
     def stream(self, path: str, **params: Any) -> Iterator[str]:
         """Yield the lines of a streamed answer as they come."""

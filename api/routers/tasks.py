@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -104,12 +105,13 @@ async def _log_chunks(
 ) -> AsyncIterator[bytes]:
     offset = 0
     # The state is read before the log: what was printed before the end is then sure to be seen.
-    async for _ in _looks(catalogue, principal, id, request):
-        while chunk := await run_in_threadpool(tasks.logs, catalogue, principal, id, stream, offset):
-            offset += len(chunk)
-            yield chunk
-        if not follow:
-            return
+    async with aclosing(_looks(catalogue, principal, id, request)) as looks:
+        async for _ in looks:
+            while chunk := await run_in_threadpool(tasks.logs, catalogue, principal, id, stream, offset):
+                offset += len(chunk)
+                yield chunk
+            if not follow:
+                return
 
 
 async def _state_events(catalogue: Catalogue, principal: Principal, id: str, request: Request) -> AsyncIterator[str]:
@@ -129,15 +131,16 @@ async def _state_events(catalogue: Catalogue, principal: Principal, id: str, req
 async def _when_ended(
     catalogue: Catalogue, principal: Principal, reference: str, request: Request, *, until: float
 ) -> dict[str, Any]:
-    async for body in _looks(catalogue, principal, reference, request):
-        if time.monotonic() >= until:
-            break
+    async with aclosing(_looks(catalogue, principal, reference, request)) as looks:
+        async for body in looks:
+            if time.monotonic() >= until:
+                return body
     return body
 
 
 async def _looks(
     catalogue: Catalogue, principal: Principal, reference: str, request: Request
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """Yield what a task is now, and again when something may have become of it, until it has ended."""
     iri = await run_in_threadpool(catalogue.repository.resolve, reference)
     with catalogue.task_news.listening(iri) as news:
