@@ -533,6 +533,15 @@ def test_a_record_made_and_erased_in_one_commit(repository: Repository) -> None:
     assert clean(repository)
 
 
+def test_a_file_that_was_pointed_at_comes_and_is_withdrawn_in_one_commit(repository: Repository) -> None:
+    file, iri, task = listed("a", b"a"), new_iri(), new_iri()
+    do(repository, Put(id=task, type="Task", document={}, edges=[(USED, file["id"])]))
+    do(repository, Put(id=iri, type="Entity", document={"files": [file]}), Withdraw(id=iri))
+    assert repository.get(file["id"]).withdrawn
+    assert [n.id for n in repository.lineage(task, direction="up").nodes] == [task, file["id"], iri]
+    assert clean(repository)
+
+
 def test_a_tombstone_lists_no_files(repository: Repository) -> None:
     put = dataset()
     do(repository, put)

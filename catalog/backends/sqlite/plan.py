@@ -76,6 +76,7 @@ class Plan:
         self._salts = b""
         self._added: list[tuple[int, int]] = []
         self._rested_on: set[int] = set()
+        self._file_names: dict[int, str] = {}
         self.entries: list[Entry] = []
         self.bodies: list[tuple[int, bytes, bytes]] = []
         self.nodes: dict[int, str] = {}
@@ -303,6 +304,7 @@ class Plan:
             owner = node.owner if known is None else known.record
             if owner is None:
                 self.memberships[node.key] = record
+                self._file_names[node.key] = file.id
                 self._added.append((node.key, record))
             elif owner != record:
                 raise ConflictError(f"the file {file.id} belongs to another record", field="files")
@@ -310,7 +312,7 @@ class Plan:
 
     def _hide_files(self, record: int, sequence: int) -> list[str]:
         found = dict(self._snapshot.files_of(record))
-        found.update((key, self.nodes[key]) for key, owner in self.memberships.items() if owner == record)
+        found.update((key, self._file_names[key]) for key, owner in self.memberships.items() if owner == record)
         for key in found:
             self.files[key] = FileRow(record, sequence, None, None, "")
         return [found[key] for key in sorted(found)]
