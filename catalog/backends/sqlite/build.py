@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,10 +21,12 @@ def create_store(directory: Path, file_name: str, key_file: str, *, name: str) -
     """Make an empty store and its signing key; the store gets its name only when it is whole.
 
     Raises:
+        InvalidRequestError: ``name`` cannot name a key.
         ConflictError: A signing key is there without a store: it belongs to a ledger somewhere.
         StorageFullError: The disk is full.
         OSError: The directory cannot be written.
     """
+    key = SigningKey.generate(name)
     building, key_path = directory / f"{file_name}.new", directory / key_file
     key_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if building.exists():
@@ -38,18 +39,17 @@ def create_store(directory: Path, file_name: str, key_file: str, *, name: str) -
             next_step="Restore the catalogue that the key belongs to, or choose another directory.",
         )
     os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    key = SigningKey.generate(f"sillage/{uuid.uuid4()}")
     key.save(key_path)
-    _fill(building, key=key, name=name)
+    _fill(building, key)
     for folder in (key_path.parent, directory):
         _synchronise(folder)
     building.rename(directory / file_name)
     _synchronise(directory)
 
 
-def _fill(path: Path, *, key: SigningKey, name: str) -> None:
+def _fill(path: Path, key: SigningKey) -> None:
     head = Checkpoint(origin=key.name, size=0, root=EMPTY_ROOT).sign(key)
-    meta = [("format", FORMAT), ("name", name), ("origin", key.name), ("verifier_key", key.verifier().line())]
+    meta = [("format", FORMAT), ("verifier_key", key.verifier().line())]
     schema = files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
     connection = sqlite3.connect(path, isolation_level=None)
     try:

@@ -60,10 +60,9 @@ class SqliteRepository(Repository):
         survives_power_cut=True, several_processes=True, supports_backup=True
     )
 
-    def __init__(self, directory: Path, *, key: SigningKey, name: str) -> None:
+    def __init__(self, directory: Path, *, key: SigningKey) -> None:
         """Used by :meth:`create` and :meth:`open`."""
         self.directory = directory
-        self.name = name
         self._key = key
         self._pool = Pool(directory / FILE_NAME)
         self._writer = Writer(connect(directory / FILE_NAME), key)
@@ -78,9 +77,11 @@ class SqliteRepository(Repository):
 
         Args:
             directory: Where the catalogue lies.
-            name: What people call it.
+            name: Origin of the ledger in its checkpoints: nobody else's, without spaces and plus signs,
+                such as ``sillage/<UUID>``.
 
         Raises:
+            InvalidRequestError: ``name`` cannot be an origin.
             ConflictError: There is one already.
             StorageFullError: The disk is full.
             BackendUnavailableError: The directory cannot be written.
@@ -125,13 +126,13 @@ class SqliteRepository(Repository):
         except InvalidRequestError as error:
             raise IntegrityError("the catalogue has lost its verifier key") from error
         key = SigningKey.load(directory / KEY_FILE, public.name)
-        if key.verifier() != public or meta.get("origin") != public.name:
+        if key.verifier() != public:
             raise IntegrityError("the signing key is not the one of this catalogue")
-        return cls(directory, key=key, name=meta.get("name", ""))
+        return cls(directory, key=key)
 
     @property
-    def origin(self) -> str:
-        """Name of the ledger in its checkpoints (C2SP tlog-checkpoint)."""
+    def name(self) -> str:
+        """Origin of the ledger in its checkpoints (C2SP tlog-checkpoint)."""
         return self._key.name
 
     @contextmanager

@@ -22,6 +22,7 @@ from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
     IntegrityError,
+    InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
     StorageFullError,
@@ -41,7 +42,7 @@ def put(size: int = 10) -> Put:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Any:
-    repository = SqliteRepository.create(tmp_path / "catalog", name="bad days")
+    repository = SqliteRepository.create(tmp_path / "catalog", name="sillage/bad-days")
     yield repository
     repository.close()
 
@@ -50,8 +51,8 @@ def test_what_was_made_is_private(repository: SqliteRepository) -> None:
     do(repository, put())
     for name in (FILE, f"{FILE}-wal", "keys/ledger.pem"):
         assert (repository.directory / name).stat().st_mode & 0o077 == 0, name
-    assert repository.name == "bad days"
-    assert repository.checkpoint().startswith(f"{repository.origin}\n")
+    assert repository.name == "sillage/bad-days"
+    assert repository.checkpoint().startswith("sillage/bad-days\n")
 
 
 def test_making_over_a_catalogue_or_a_key_is_refused(repository: SqliteRepository) -> None:
@@ -63,6 +64,13 @@ def test_making_over_a_catalogue_or_a_key_is_refused(repository: SqliteRepositor
     with pytest.raises(ConflictError):
         SqliteRepository.create(repository.directory, name="again")
     assert (repository.directory / "keys/ledger.pem").exists()
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a+b", "line\n"])
+def test_a_name_that_no_checkpoint_can_bear_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        SqliteRepository.create(tmp_path / "catalog", name=name)
+    assert not (tmp_path / "catalog").exists()
 
 
 def test_a_folder_without_a_catalogue_is_not_opened(tmp_path: Path) -> None:

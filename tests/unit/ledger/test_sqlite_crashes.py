@@ -96,7 +96,7 @@ def test_no_acknowledged_commit_is_lost(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_one_of_two_writers_is_killed_and_the_other_goes_on(tmp_path: Path) -> None:
     directory, chance = tmp_path / "catalog", random.Random(SEED)
-    SqliteRepository.create(directory, name="two writers").close()
+    SqliteRepository.create(directory, name="sillage/two-writers").close()
     survivor = Writer(directory, 200)
     acknowledged: list[list[str]] = []
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_one_of_two_writers_is_killed_and_the_other_goes_on(tmp_path: Path) -> N
 @pytest.mark.timeout(300)
 def test_two_writers_at_once(tmp_path: Path) -> None:
     directory = tmp_path / "catalog"
-    SqliteRepository.create(directory, name="two writers").close()
+    SqliteRepository.create(directory, name="sillage/two-writers").close()
     writers = [Writer(directory, 100) for _ in range(2)]
     lines = [line for writer in writers for line in writer.finish()]
     assert len(lines) == 200
