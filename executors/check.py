@@ -70,7 +70,7 @@ def is_clean(path: str) -> bool:
 
 
 def _is_reserved(path: str) -> bool:
-    return any(PurePosixPath(path).is_relative_to(top) for top in RESERVED)
+    return path in RESERVED or path.startswith(tuple(f"{top}/" for top in RESERVED))
 
 
 def _outputs(spec: TaskSpec) -> Iterator[Problem]:

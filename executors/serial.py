@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,17 @@ from executors.model import Environment, Mount, Resources, TaskContent, TaskInpu
 
 def dump_spec(spec: TaskSpec) -> str:
     """Return a description as one line of JSON."""
-    return json.dumps(asdict(spec), default=str, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(spec, default=_members, ensure_ascii=False, separators=(",", ":"))
+
+
+def _members(value: Any) -> Any:
+    """Return what JSON is to hold of a value that it does not know: members of a dataclass, else its text.
+
+    ``dataclasses.asdict`` would copy everything first, the names of hundreds of packages included.
+    """
+    if is_dataclass(value):
+        return {member.name: getattr(value, member.name) for member in fields(value)}
+    return str(value)
 
 
 def load_spec(text: str) -> TaskSpec:
