@@ -43,18 +43,20 @@ class ResourceUse:
 
     Attributes:
         wall_s: From start to end.
-        user_s: CPU seconds in user mode, of every process that ended below the wrapper (wait4(2)).
-        system_s: CPU seconds in the kernel.
+        user_s: CPU seconds in user mode, of all its processes.
+        system_s: CPU seconds in the kernel, likewise.
+        cpu_source: ``wait4`` (exact) or ``polled`` (the last fifth of a second may be missing).
         max_rss_bytes: Greatest memory: of the largest single process (wait4) or of the tree (polled).
         max_rss_source: ``wait4`` or ``polled``.
         peak_processes: Greatest number seen at one time.
-        read_bytes: Fetched from disks, by processes that lived long enough to be seen.
-        written_bytes: Sent to disks, likewise.
+        read_bytes: Fetched from disks (polled).
+        written_bytes: Sent to disks (polled).
     """
 
     wall_s: float
     user_s: float | None = None
     system_s: float | None = None
+    cpu_source: str | None = None
     max_rss_bytes: int | None = None
     max_rss_source: str | None = None
     peak_processes: int | None = None

@@ -27,6 +27,8 @@ from ontology.errors import ConflictError
 
 log = logging.getLogger(__name__)
 
+CLAIM_S = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -88,8 +90,16 @@ class Attempt:
 
     def stop_unstarted(self) -> None:
         """End a task that was canceled before it began."""
+        self._carefully(self._stop_unstarted)
+
+    def _stop_unstarted(self) -> None:
+        self.folder.ask_to_cancel()
+        identity = None if self.folder.claim() else self._earlier_start()
+        if identity is not None:
+            self._rejoin(identity)
+            return
         outcome = Outcome(exit_code=None, reason="canceled", detail="The task was canceled before it began.")
-        self._carefully(lambda: self._end(Ending(EventKind.STOP, outcome)))
+        self._end(Ending(EventKind.STOP, outcome))
 
     def wake(self) -> None:
         """Look now whether somebody asked for the end."""
@@ -108,7 +118,7 @@ class Attempt:
         """Let another process watch this attempt; harmless to repeat."""
         with self._guard:
             if self._lock >= 0:
-                os.close(self._lock)
+                self.folder.unlock(self._lock)
                 self._lock = -1
 
     def _carefully(self, step: Callable[[], None]) -> None:
@@ -139,7 +149,7 @@ class Attempt:
         if self._letting_go:
             return
         if self.folder.asked_to_cancel():
-            self.stop_unstarted()
+            self._stop_unstarted()
             return
         known.launch = self._machine.sandbox.launch(spec, self.folder, known.gpus)
         if known.gpus:
@@ -159,7 +169,11 @@ class Attempt:
         except ProcessLookupError:
             self._finish()
             return
-        self._attend(child)
+        if is_alive(identity):
+            self._attend(child)
+        else:
+            os.close(child.pidfd)
+            self._finish()
 
     def _attend(self, child: Child) -> None:
         """Watch a running task to its end, unless told to let go of it."""
@@ -174,19 +188,36 @@ class Attempt:
             with self._guard:
                 self._watch = None
             watch.close()
-        if ended:
+        if ended and not self._was_started_before(child):
             self._known.ended_clock = time.time()
             self._known.usage = watch.usage
             if watch.verdict is not None:
                 self._known.verdict = (watch.verdict.reason, watch.verdict.detail)
-            self._known.waited = _reap(child.pid)
+            waited = _reap(child.pid)
+            self._known.waited = None if self.folder.sandboxed else waited
             watch.cut_logs()
             self._finish()
+
+    def _was_started_before(self, child: Child) -> bool:
+        """Notice that an earlier service's wrapper won the claim to this attempt, and watch that one instead."""
+        identity = self._earlier_start()
+        if identity is None or identity.pid == child.pid:
+            return False
+        _reap(child.pid)
+        self._rejoin(identity)
+        return True
+
+    def _earlier_start(self) -> ProcessIdentity | None:
+        """Return who has begun this attempt; a claim may be there a moment before its name is in it."""
+        until = time.monotonic() + CLAIM_S
+        while (identity := self.folder.started()) is None and self.folder.is_claimed and time.monotonic() < until:
+            time.sleep(0.002)
+        return identity
 
     def _finish(self) -> None:
         """Decide how the run ended, collect what it owes, and say so."""
         spec, known = self.spec, self._known
-        if not sweep(spec, self.folder):
+        if not sweep(self.folder):
             log.error("processes of task %s cannot be killed", spec.id)
         nested = known.launch.nested if known.launch is not None else ()
         remove_mount_points(nested, self.folder.work)

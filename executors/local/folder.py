@@ -114,10 +114,24 @@ class TaskFolder:
     def started(self) -> ProcessIdentity | None:
         """Return the wrapper's identity; None when it has not begun."""
         line = self.read("started")
-        if line is None or not line.endswith("\n"):
+        if line is None or ")" not in line or not line.endswith("\n"):
             return None
         stat, _, boot = line.rstrip("\n").rpartition(" ")
         return ProcessIdentity(int(stat.split(" ", 1)[0]), start_ticks(stat), boot)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a wrapper has begun, or we have seen to it that none can."""
+        return (self.path / "started").exists()
+
+    def claim(self) -> bool:
+        """See to it that no wrapper can begin any more; False when one has."""
+        try:
+            with open(self.path / "started", "x", encoding="utf-8") as claim:
+                claim.write("nobody\n")
+        except FileExistsError:
+            return False
+        return True
 
     def exit_code(self) -> int | None:
         """Return the exit status that the wrapper wrote; None when it has not, or not wholly."""
@@ -159,6 +173,12 @@ class TaskFolder:
             os.close(descriptor)
             return None
         return descriptor
+
+    @staticmethod
+    def unlock(descriptor: int) -> None:
+        """Let another process watch; not by closing alone, because a process being started shares the descriptor."""
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
 
     def delete(self) -> None:
         """Remove all attempts of this task."""

@@ -112,27 +112,26 @@ def resource_use(usage: Usage, wall_s: float, waited: tuple[float, float, int] |
     """Return what a run used.
 
     Args:
-        usage: What watching showed.
+        usage: What looking at it showed.
         wall_s: From start to end.
-        waited: User seconds, system seconds and greatest memory in bytes by wait4(2); None after a restart.
+        waited: User seconds, system seconds and greatest memory in bytes by wait4(2); None in a sandbox, whose
+            processes nobody of ours waits for, and after a restart.
         own_peak: The service's own greatest memory, with which every child's account begins (a fork shares
             it until the child executes something), so that only more than this says anything of the task.
     """
-    user, system, peak, source = None, None, None, None
-    if waited is not None:
-        user, system = waited[0], waited[1]
-        if waited[2] > own_peak:
-            peak, source = waited[2], "wait4"
-    if usage.peak_rss > (peak or 0):
-        peak, source = usage.peak_rss, "polled"
-    seen = bool(usage.counters)
+    seen = usage.looks > 0
+    times = waited[:2] if waited is not None else (usage.user_s, usage.system_s) if seen else None
+    peak, source = (usage.peak_rss, "polled") if seen else (None, None)
+    if waited is not None and waited[2] > max(own_peak, peak or 0):
+        peak, source = waited[2], "wait4"
     return ResourceUse(
         wall_s=round(wall_s, 6),
-        user_s=user,
-        system_s=system,
+        user_s=None if times is None else times[0],
+        system_s=None if times is None else times[1],
+        cpu_source=None if times is None else "polled" if waited is None else "wait4",
         max_rss_bytes=peak,
         max_rss_source=source,
-        peak_processes=usage.peak_processes or None,
+        peak_processes=usage.peak_processes if seen else None,
         read_bytes=usage.read_bytes if seen else None,
         written_bytes=usage.written_bytes if seen else None,
     )

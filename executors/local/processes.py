@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from executors.local.sandbox import MARKER
@@ -16,15 +16,19 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class TreeUsage:
-    """What the processes below a wrapper use at one moment.
+    """What a tree of processes uses at one moment, and has used so far.
 
     ``rss`` counts each process's own pages and the largest shared part once, so that a program that forks
-    is not charged many times for the same library. ``counters`` holds CPU seconds and bytes by process.
+    is not charged many times for the same library. The rest includes children that have ended, because the
+    kernel adds what they used to the parent that waited for them.
     """
 
     pids: tuple[int, ...] = ()
     rss: int = 0
-    counters: dict[int, tuple[float, int, int]] = field(default_factory=dict)
+    user_s: float = 0.0
+    system_s: float = 0.0
+    read_bytes: int = 0
+    written_bytes: int = 0
 
 
 def descendants(pid: int) -> list[int]:
@@ -51,9 +55,9 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def marked(marker: str) -> list[int]:
+def marked(folder: Path) -> list[int]:
     """Return every process whose environment bears a task's mark, wherever it has gone."""
-    wanted = f"{MARKER}={marker}".encode()
+    wanted = os.fsencode(f"{MARKER}={folder}")
     found = []
     for name in os.listdir("/proc"):
         if not name.isdecimal():
@@ -68,31 +72,34 @@ def marked(marker: str) -> list[int]:
 
 
 def usage(pids: Iterable[int]) -> TreeUsage:
-    """Return what these processes use now; those that are gone are left out."""
-    alive, own, shared = [], 0, 0
-    counters: dict[int, tuple[float, int, int]] = {}
+    """Return what these processes use; those that are gone are left out."""
+    alive: list[int] = []
+    own = shared = 0
+    totals = [0.0, 0.0, 0.0, 0.0]
     for pid in pids:
         try:
             resident, common = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
-            counters[pid] = _counters(pid)
+            totals = [total + part for total, part in zip(totals, _used(pid), strict=True)]
         except (OSError, ValueError):
             continue
         alive.append(pid)
         own += max(resident - common, 0)
         shared = max(shared, common)
-    return TreeUsage(tuple(alive), (own + shared) * _PAGE, counters)
+    user, system, read, written = totals
+    return TreeUsage(tuple(alive), (own + shared) * _PAGE, user, system, int(read), int(written))
 
 
-def _counters(pid: int) -> tuple[float, int, int]:
+def _used(pid: int) -> tuple[float, float, int, int]:
+    """Return user seconds, system seconds, bytes read and written, of a process and the children it waited for."""
     stat = Path(f"/proc/{pid}/stat").read_text()
-    fields = stat[stat.rindex(")") + 2 :].split()
-    seconds = (int(fields[11]) + int(fields[12])) / _TICK
+    user, system, user_below, system_below = map(int, stat[stat.rindex(")") + 2 :].split()[11:15])
     try:
-        lines = Path(f"/proc/{pid}/io").read_text().split("\n")
-        numbers = dict(line.split(": ") for line in lines if line)
-        return seconds, int(numbers["read_bytes"]), int(numbers["write_bytes"])
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+        numbers = dict(line.split(": ") for line in lines)
+        transferred = int(numbers["read_bytes"]), int(numbers["write_bytes"])
     except (OSError, KeyError, ValueError):
-        return seconds, 0, 0
+        transferred = 0, 0
+    return (user + user_below) / _TICK, (system + system_below) / _TICK, *transferred
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:

@@ -64,9 +64,9 @@ class LocalRunner(Runner):
         grace_s: float = 5.0,
     ) -> None:
         host = describe_host()
-        self._root = work_root / "tasks"
+        self._root = work_root.absolute() / "tasks"
         self._root.mkdir(parents=True, exist_ok=True)
-        found, warning = find_sandbox(sandbox, work_root / "sandbox")
+        found, warning = find_sandbox(sandbox, work_root.absolute() / "sandbox")
         self._machine = Machine(sandbox=found, warning=warning, inspector=InputInspector(), grace_s=grace_s)
         ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
         gpus = tuple(gpu.index for gpu in list_gpus())
@@ -228,7 +228,7 @@ class LocalRunner(Runner):
                     log.warning("ending a task that the ledger holds to have ended: %s", entry.name)
                     end_at_once(folder, identity.pid)
             finally:
-                os.close(lock)
+                folder.unlock(lock)
 
     @override
     def logs(self, task_id: str, stream: str, offset: int = 0, limit: int = 1_000_000) -> bytes:

@@ -40,7 +40,7 @@ ALL_PROMISES = (
 """What a sandbox can enforce; the record of every run says which were, and which were not."""
 
 MARKER = "SILLAGE_TASK"
-"""Environment variable by which a task's processes are found again when nothing contains them."""
+"""Environment variable by which a task's processes are found again when nothing contains them: its folder."""
 
 _TMP_BYTES = 2 * GIGABYTE
 
@@ -84,7 +84,7 @@ class Sandbox(ABC):
 def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
     """Return the task's whole environment: nothing comes from the service's own."""
     threads = str(spec.resources.cpu_cores)
-    environ = {
+    return {
         "HOME": "/tmp",  # noqa: S108
         "LANG": "C.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -98,8 +98,6 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": ",".join(gpu.uuid for gpu in list_gpus() if gpu.index in gpus) if gpus else "",
         **spec.env,
     }
-    environ[MARKER] = f"{spec.id}#{spec.attempt}"
-    return environ
 
 
 class PlainSandbox(Sandbox):
@@ -128,6 +126,7 @@ class PlainSandbox(Sandbox):
             places[path] = str(place)
         rewrite = PathMap(places).rewrite
         environ = {name: rewrite(value) for name, value in task_environ(spec, gpus).items()}
+        environ[MARKER] = str(folder.path)
         return Launch(argv=tuple(map(rewrite, spec.argv)), environ=environ)
 
 

@@ -14,14 +14,14 @@ import re
 import select
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from executors.local.folder import TaskFolder
 from executors.local.processes import TreeUsage, descendants, marked, send, usage
 from executors.local.wrapper import Child
 from executors.model import TaskSpec
 
-FIRST_LOOK_S = 0.1
+FIRST_LOOK_S = 0.05
 LOOK_S = 0.2
 LOOK_AT_FLOOD_S = 0.02
 KILL_AGAIN_S = 0.05
@@ -30,26 +30,25 @@ CUT_NOTE = b"\n[sillage: what was printed after this was not kept]\n"
 
 @dataclass(slots=True)
 class Usage:
-    """What a task used, as far as watching shows it."""
+    """What a task used, as far as looking at it now and then shows."""
 
+    looks: int = 0
     peak_rss: int = 0
     peak_processes: int = 0
-    counters: dict[int, tuple[float, int, int]] = field(default_factory=dict)
+    user_s: float = 0.0
+    system_s: float = 0.0
+    read_bytes: int = 0
+    written_bytes: int = 0
 
-    @property
-    def read_bytes(self) -> int:
-        """Bytes fetched from disks by processes that were seen."""
-        return sum(seen[1] for seen in self.counters.values())
-
-    @property
-    def written_bytes(self) -> int:
-        """Bytes sent to disks by processes that were seen."""
-        return sum(seen[2] for seen in self.counters.values())
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds of processes that were seen."""
-        return sum(seen[0] for seen in self.counters.values())
+    def see(self, seen: TreeUsage, processes: int) -> None:
+        """Take in one look."""
+        self.looks += 1
+        self.peak_rss = max(self.peak_rss, seen.rss)
+        self.peak_processes = max(self.peak_processes, processes)
+        self.user_s = max(self.user_s, seen.user_s)
+        self.system_s = max(self.system_s, seen.system_s)
+        self.read_bytes = max(self.read_bytes, seen.read_bytes)
+        self.written_bytes = max(self.written_bytes, seen.written_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +77,7 @@ class Watch:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._letting_go = False
         self._latest = TreeUsage()
+        self._processes = 0
         self._printed_little = True
 
     def wake(self) -> None:
@@ -127,11 +127,12 @@ class Watch:
             self._kill()
 
     def _look(self) -> None:
-        seen = usage(descendants(self._child.pid))
-        self.usage.peak_rss = max(self.usage.peak_rss, seen.rss)
-        self.usage.peak_processes = max(self.usage.peak_processes, len(seen.pids))
-        self.usage.counters.update(seen.counters)
-        self._latest = seen
+        """See what the task uses; in a sandbox its first process is bubblewrap's, and knows of those that ended."""
+        first = namespace_init(self._folder)
+        own = descendants(self._child.pid if first is None else first)
+        self._latest = usage(own if first is None else [first, *own])
+        self._processes = len(own)
+        self.usage.see(self._latest, len(own))
         self.cut_logs()
 
     def _judge(self) -> Verdict | None:
@@ -144,7 +145,7 @@ class Watch:
         if limits.ram_bytes is not None and self._latest.rss > limits.ram_bytes:
             detail = f"The task used more memory than the {limits.ram_gb:g} GB that it was given."
             return Verdict(reason="out-of-memory", detail=detail)
-        if len(self._latest.pids) > limits.processes:
+        if self._processes > limits.processes:
             detail = f"The task had more than the {limits.processes} processes that it was given."
             return Verdict(reason="processes", detail=detail)
         if self._disk_is_over():
@@ -188,7 +189,7 @@ class Watch:
         first = namespace_init(self._folder)
         if first is not None:
             return descendants(first)
-        return list({*descendants(self._child.pid), *strays(self._spec, self._child.pid)})
+        return list({*descendants(self._child.pid), *strays(self._folder, self._child.pid)})
 
     def _kill(self) -> None:
         """Kill all of it but the wrapper, which stays to write down how it ended and follows by itself.
@@ -200,7 +201,7 @@ class Watch:
         send(self._own_processes() if first is None else [first], signal.SIGKILL)
 
 
-def sweep(spec: TaskSpec, folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
+def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
     """See to it that nothing of an ended task is left running; False when something will not die.
 
     In a sandbox this waits for the end of the namespace, whose processes the kernel is killing already.
@@ -211,7 +212,7 @@ def sweep(spec: TaskSpec, folder: TaskFolder, *, patience_s: float = 5.0) -> boo
         return _wait_for_end(first, patience_s)
     if folder.sandboxed:
         return True
-    while left := strays(spec, None):
+    while left := strays(folder, None):
         if time.monotonic() > until:
             return False
         send(left, signal.SIGKILL)
@@ -239,9 +240,9 @@ def _wait_for_end(pid: int, patience_s: float) -> bool:
         os.close(pidfd)
 
 
-def strays(spec: TaskSpec, wrapper: int | None) -> list[int]:
+def strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
     """Return processes that bear a task's mark, without its wrapper."""
-    return [pid for pid in marked(f"{spec.id}#{spec.attempt}") if pid != wrapper]
+    return [pid for pid in marked(folder.path) if pid != wrapper]
 
 
 def namespace_init(folder: TaskFolder) -> int | None:

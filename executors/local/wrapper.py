@@ -25,11 +25,16 @@ ulimit -c 0 2>/dev/null
 ulimit -f "$3" 2>/dev/null
 shift 3
 read -r stat </proc/self/stat
-printf '%s %s\n' "$stat" "$boot" >started
+set -C
+{ printf '%s %s\n' "$stat" "$boot" >started; } 2>/dev/null || exit 75
 (cd work && exec "$@")
 printf '%s\n' "$?" >exit
 """
-"""``read`` and ``printf`` are built in: nothing but the command itself is started."""
+"""``read`` and ``printf`` are built in: nothing but the command itself is started.
+
+``set -C`` makes the file ``started`` a claim that only one wrapper can win: when a service dies in the very
+moment of a start, and the next one starts the task again, the command still runs once.
+"""
 
 _BLOCK = 512
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

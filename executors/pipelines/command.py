@@ -239,7 +239,11 @@ def command_problems(document: Mapping[str, Any]) -> list[Problem]:
     for found in keys.finditer(template):
         if _is_quoted(template[: found.start()]):
             problems.append(("/command-line", f"{found[0]} stands inside quotation marks; values are quoted by us."))
-    return [*problems, *_literal_problems(document, shell=uses_shell(template, keys))]
+    problems += _literal_problems(document, shell=uses_shell(template, keys))
+    for number, output in enumerate(document.get("output-files") or []):
+        if any(len(choice) != 1 for choice in output.get("conditional-path-template") or []):
+            problems.append((f"/output-files/{number}", "Each choice of a path is one condition with one template."))
+    return problems
 
 
 def _literal_problems(document: Mapping[str, Any], *, shell: bool) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ class HostileTasks(RunnerSuite):
         assert len(processes_with(mark)) >= 2
         real.cancel(spec.id)
         assert real.wait(spec.id, PATIENCE_S)
-        assert recorder.states[spec.id] is TaskState.CANCELED
+        assert recorder.states[spec.id] is TaskState.CANCELED, recorder.last(spec.id)
         assert processes_with(mark) == []
 
     def test_what_outlives_its_command_is_ended(self, real: Runner) -> None:

@@ -184,7 +184,7 @@ class Lifecycle(RunnerSuite):
         wait_until(lambda: real.logs(spec.id, "stdout") == b"up\n")
         assert real.cancel(spec.id)
         assert real.wait(spec.id, PATIENCE_S)
-        assert recorder.states[spec.id] is TaskState.CANCELED
+        assert recorder.states[spec.id] is TaskState.CANCELED, recorder.last(spec.id)
         assert recorder.last(spec.id).kind is EventKind.STOP
         assert real.cancel(spec.id) is False
 

@@ -69,7 +69,7 @@ class Restart(RunnerSuite):
         again.reconcile(known, recorder)
         assert again.cancel(first.id)
         self._ends_well(again, second, recorder)
-        assert recorder.states[first.id] is TaskState.CANCELED
+        assert recorder.states[first.id] is TaskState.CANCELED, recorder.last(first.id).detail
 
     def test_cancel_reaches_a_task_that_was_picked_up(self, durable: Runner, work_root: Path) -> None:
         spec, recorder = task("sleep 60"), Recorder()
@@ -79,7 +79,7 @@ class Restart(RunnerSuite):
         again = self._restart(spec, recorder, work_root)
         assert again.cancel(spec.id)
         assert again.wait(spec.id, PATIENCE_S)
-        assert recorder.states[spec.id] is TaskState.CANCELED
+        assert recorder.states[spec.id] is TaskState.CANCELED, recorder.last(spec.id)
         again.close()
 
     def test_two_services_do_not_both_watch(self, durable: Runner, work_root: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from executors.local.folder import TaskFolder, is_alive
 from executors.local.runner import LocalRunner
+from executors.local.sandbox import PlainSandbox
+from executors.local.wrapper import start
 from executors.model import KnownTask, TaskOutput
 from executors.states import EventKind, TaskState
 from executors.testing import Recorder, task, wait_until
@@ -118,6 +120,25 @@ def test_number_of_a_dead_process_used_again_is_not_mistaken(tmp_path: Path) -> 
     assert not is_alive(replace(identity, boot="another"))
     runner.cancel(spec.id)
     assert runner.wait(spec.id, 20)
+    runner.close()
+
+
+def test_task_started_twice_runs_once(tmp_path: Path) -> None:
+    spec, recorder = task("echo ran >>out; sleep 0.2", outputs=(TaskOutput(name="o", path="out"),)), Recorder()
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    folder.create(spec)
+    launch = PlainSandbox().launch(spec, folder, ())
+    earlier = start(launch, folder, spec.resources)
+    try:
+        runner = LocalRunner(tmp_path, sandbox="none")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TaskFolder, "started", lambda self: None)
+            runner.reconcile([KnownTask(task_id=spec.id, state=TaskState.QUEUED)], recorder)
+        assert runner.wait(spec.id, 20)
+    finally:
+        os.close(earlier.pidfd)
+    assert recorder.states[spec.id] is TaskState.COMPLETE, recorder.last(spec.id).detail
+    assert recorder.last(spec.id).outputs[0].size == len("ran\n")
     runner.close()
 
 

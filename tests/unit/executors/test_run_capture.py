@@ -111,9 +111,9 @@ def test_memory_that_is_only_the_services_own_is_not_the_tasks() -> None:
     assert (unseen.user_s, unseen.system_s, unseen.max_rss_bytes, unseen.max_rss_source) == (0.1, 0.2, None, None)
     waited = resource_use(Usage(), 1.0, (0.1, 0.2, 80_000_000), own_peak=60_000_000)
     assert (waited.max_rss_bytes, waited.max_rss_source) == (80_000_000, "wait4")
-    polled = resource_use(Usage(peak_rss=90, counters={1: (0.5, 10, 20)}), 1.0, None, own_peak=60)
+    polled = resource_use(Usage(looks=1, peak_rss=90, user_s=0.5, read_bytes=10), 1.0, None, own_peak=60)
     assert (polled.max_rss_bytes, polled.max_rss_source, polled.read_bytes) == (90, "polled", 10)
-    assert polled.user_s is None
+    assert (polled.user_s, polled.cpu_source) == (0.5, "polled")
 
 
 def test_records_are_json() -> None:
