@@ -44,6 +44,7 @@ def summary_body(record: Record) -> dict[str, Any]:
         "version": record.version,
         "created": record.created,
         **short,
+        **(record.document.get("counts") or {}),
     }
 
 

@@ -133,7 +133,7 @@ class Planner:
 
     def _dataset_document(self, current: str) -> Document:
         before = self._known.dataset.document if self._known.dataset else {}
-        document: Document = {**self._reading.dataset, **self._counts.to_json(), "current": current}
+        document: Document = {**self._reading.dataset, "counts": self._counts.to_json(), "current": current}
         document["label"] = document["title"] or self._label or before.get("label") or document["label"]
         document["doi"] = document["doi"] or before.get("doi")
         document["data_path"] = self._version.data_path or before.get("data_path")

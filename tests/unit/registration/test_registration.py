@@ -75,7 +75,7 @@ def test_a_dataset_is_registered_by_one_commit(repository: Repository, planned: 
     dataset = repository.get(found.dataset)
     assert dataset.document["title"] == dataset.document["label"] == "A study"
     assert dataset.document["current"] == found.version
-    assert dataset.document["participants"] == 2
+    assert dataset.document["counts"]["participants"] == 2
     assert dataset.document["data_path"] == "/data/x"
     assert repository.find_alias("datalad:11-22") == found.dataset
 
@@ -135,7 +135,7 @@ def test_a_revision_touches_only_what_has_changed(repository: Repository, planne
     repository.commit(second.commit)
 
     dataset = repository.get(first.dataset)
-    assert (dataset.version, dataset.document["participants"], dataset.document["current"]) == (2, 2, second.version)
+    assert (dataset.version, dataset.document["counts"]["participants"], dataset.document["current"]) == (2, 2, second.version)
     assert repository.find_alias("datalad:11-22") == first.dataset
     assert dataset.document["data_path"] == "/data/x"
     assert edges(repository, second.version) == {
