@@ -195,6 +195,8 @@ def open_catalogue(directory: Path, *, settings: Settings | None = None) -> Cata
         NotFoundError: No catalogue is there.
         InvalidRequestError: Its settings cannot be read.
     """
+    # A task's folder, its mounts and its process each have another working directory than ours.
+    directory = directory.resolve()
     if not (directory / "catalog.sqlite").is_file():
         raise NotFoundError(
             f"no catalogue in {directory}", field="catalog", next_step=f"Make one: sillage init {directory}"
