@@ -28,6 +28,7 @@ from ontology.namespaces import (
     USED,
 )
 from provenance import vocabulary as v
+from provenance.collector import paused_collector
 from provenance.model import ProvDocument
 from provenance.statements import Pair, Statement, ordered_pairs
 from provenance.values import Identifier, Literal, normal_time, value_of
@@ -166,6 +167,11 @@ def document_for(nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> ProvDocume
     Raises:
         InvalidRequestError: A node's id is no IRI, or an edge's predicate has a prefix that is not ours.
     """
+    with paused_collector():
+        return _document_for(nodes, edges)
+
+
+def _document_for(nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> ProvDocument:
     document = ProvDocument(NAMESPACES)
     iris = _Identifiers()
     distinct = dict.fromkeys(edges)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ontology.errors import InvalidRequestError, NotAcceptableError
+from provenance.collector import paused_collector
 from provenance.formats import jsonld, provjson, provn, turtle
 from provenance.model import ProvDocument
 
@@ -116,7 +117,9 @@ def write(document: ProvDocument, format: str) -> bytes:
     Raises:
         NotAcceptableError: No such format, or the format cannot say what the document does.
     """
-    return find_format(format).writer(document)
+    writer = find_format(format).writer
+    with paused_collector():
+        return writer(document)
 
 
 def read(data: bytes, format: str) -> ProvDocument:
@@ -128,4 +131,6 @@ def read(data: bytes, format: str) -> ProvDocument:
     """
     if not isinstance(data, bytes):
         raise InvalidRequestError("a PROV document is read from bytes")
-    return find_format(format).reader(data)
+    reader = find_format(format).reader
+    with paused_collector():
+        return reader(data)

@@ -70,11 +70,11 @@ class _Writer:
         if isinstance(value, Identifier):
             return f"'{self.names[value]}'"
         text, datatype, language = value
-        if datatype == XSD_INT and _INTEGER.fullmatch(text):
-            return text
-        quoted = f'"{_TO_QUOTE.sub(_quote, text) if _TO_QUOTE.search(text) else text}"'
+        quoted = f'"{text}"' if text.isalnum() or not _TO_QUOTE.search(text) else f'"{_TO_QUOTE.sub(_quote, text)}"'
         if datatype == XSD_STRING:
             return quoted
+        if datatype == XSD_INT and _INTEGER.fullmatch(text):
+            return text
         return f"{quoted}@{language}" if language is not None else f"{quoted} %% {self.names[datatype]}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -135,3 +136,18 @@ def test_every_format_says_it_all(name: str) -> None:
     edges = [(iri(1), "prov:used", iri(2)), (iri(1), "prov:hadPlan", iri(3)), (iri(2), "dcterms:isPartOf", iri(4))]
     document = document_for(nodes, edges)
     assert read(write(document, name), name) == document
+
+
+def test_the_collector_runs_again_after_a_failure() -> None:
+    assert gc.isenabled()
+    with pytest.raises(InvalidRequestError):
+        document_for([ProvNode(id="no iri", type="File")], [])
+    with pytest.raises(InvalidRequestError):
+        read(b"{", "json")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        document_for([TASK], [])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
