@@ -42,6 +42,9 @@ ALL_PROMISES = (
 MARKER = "SILLAGE_TASK"
 """Environment variable by which a task's processes are found again when nothing contains them: its folder."""
 
+NO_NESTING = ("--unshare-user", "--disable-userns")
+"""A task that cannot make user namespaces of its own reaches less of the kernel; where the kernel allows it."""
+
 _TMP_BYTES = 2 * GIGABYTE
 
 
@@ -141,10 +144,9 @@ class BubblewrapSandbox(Sandbox):
     kind = "bubblewrap"
     enforced = frozenset(ALL_PROMISES)
 
-    def __init__(self, program: str, shared: Path) -> None:
+    def __init__(self, program: str, base: list[str]) -> None:
         self._program = program
-        self._shared = shared
-        self._base = _base_options(shared)
+        self._base = base
 
     @override
     def launch(self, spec: TaskSpec, folder: TaskFolder, gpus: tuple[int, ...]) -> Launch:
@@ -235,9 +237,11 @@ def find_sandbox(wanted: str, shared: Path) -> tuple[Sandbox, str | None]:
     problem = "bubblewrap (bwrap) is not installed" if program is None else None
     if program is not None:
         _write_accounts(shared)
-        problem = _trial(program, shared)
-        if problem is None:
-            return BubblewrapSandbox(program, shared), None
+        base = _base_options(shared)
+        for options in ([*NO_NESTING, *base], base):
+            problem = _trial(program, options)
+            if problem is None:
+                return BubblewrapSandbox(program, options), None
     if wanted == "bubblewrap":
         raise UnsupportedError(f"No sandbox: {problem}.", field="sandbox", next_step="Install bubblewrap.")
     return PlainSandbox(), f"tasks run without a sandbox: {problem}"
@@ -250,8 +254,8 @@ def _write_accounts(shared: Path) -> None:
     (shared / "group").write_text(f"task:x:{gid}:\n")
 
 
-def _trial(program: str, shared: Path) -> str | None:
-    command = [program, *_base_options(shared), "--", "/usr/bin/true"]
+def _trial(program: str, options: list[str]) -> str | None:
+    command = [program, *options, "--", "/usr/bin/true"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

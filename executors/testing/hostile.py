@@ -167,6 +167,15 @@ class HostileTasks(RunnerSuite):
         seen = [int(name) for name in real.logs(spec.id, "stdout").split() if name.isdigit()]
         assert max(seen) < 50
 
+    def test_gains_no_powers(self, real: Runner) -> None:
+        if not real.capabilities.contains_processes:
+            pytest.skip("this runner declares that it does not contain processes")
+        spec = task(
+            "grep ^CapEff /proc/self/status; echo 1 >/proc/sys/kernel/sysrq; mount -t tmpfs x /tmp; unshare -r id"
+        )
+        self.carry_out(real, spec)
+        assert real.logs(spec.id, "stdout") == b"CapEff:\t0000000000000000\n"
+
     def test_inherits_no_descriptors(self, real: Runner, tmp_path: Path) -> None:
         held = os.open(tmp_path, os.O_RDONLY)
         os.set_inheritable(held, True)

@@ -254,3 +254,10 @@ def test_real_descriptors(name: str, version: str, files: set[str] | None) -> No
     assert not pipeline.environment.is_pinned
     if files is not None:
         assert set(pipeline.selections) == files
+
+
+def test_the_descriptor_of_the_guide_is_sound() -> None:
+    guide = (ROOT / "docs/howto/register-a-pipeline.md").read_text(encoding="utf-8")
+    pipeline = PipelineDescriptor.parse(guide.split("```json")[1].split("```")[0])
+    argv = pipeline.invocation({"images": ["/inputs/a_T1w.nii.gz"], "fwhm": 8}).argv
+    assert argv == ("python", "/pipeline/run.py", "--fwhm", "8", "/inputs/a_T1w.nii.gz")
