@@ -101,7 +101,7 @@ def other(value: Any) -> Any:
         return value + 1000
     if isinstance(value, str):
         return f"{value}x"
-    return b"x" + value[1:] if value else b"x"
+    return bytes([value[0] ^ 1]) + value[1:] if value else b"x"
 
 
 def edits(directory: Path, table: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
