@@ -1,12 +1,18 @@
-"""What every route needs: the open catalogue and the principal that the request comes from."""
+"""What every route needs: the open catalogue and the principal that the request comes from.
+
+Dependencies are coroutines although they seldom wait: handing a call to a thread costs more than what they do.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.access import Principal
 from api.catalogue import Catalogue
@@ -14,7 +20,6 @@ from api.identity import ANONYMOUS
 from ontology.errors import UnauthenticatedError
 
 COOKIE = "sillage_token"
-_scheme = HTTPBearer(auto_error=False, description="A token made by `sillage token create`.")
 
 
 def open_catalogue_of(request: Request) -> Catalogue:
@@ -37,36 +42,55 @@ def secret_of(request: Request) -> str | None:
     return None
 
 
-def visitor(request: Request) -> Principal:
+async def visitor(request: Request) -> Principal:
     """Return the principal, anonymous when no token is sent.
 
     Raises:
         UnauthenticatedError: A token is sent and is not good.
     """
-    return open_catalogue_of(request).identity.authenticate(secret_of(request))
+    identity, secret = open_catalogue_of(request).identity, secret_of(request)
+    principal = identity.known(secret)
+    return principal if principal is not None else await run_in_threadpool(identity.authenticate, secret)
 
 
-def caller(request: Request, _: Annotated[object, Depends(_scheme)]) -> Principal:
-    """Return the authenticated principal.
+class TokenScheme(HTTPBearer):
+    """The security scheme as OpenAPI shows it, which yields the authenticated principal."""
 
-    Raises:
-        UnauthenticatedError: No token, or one that is not good.
-    """
-    principal = visitor(request)
-    if principal.agent == ANONYMOUS:
-        raise UnauthenticatedError("this needs a token")
-    return principal
+    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
+        """Return the authenticated principal.
+
+        Raises:
+            UnauthenticatedError: No token, or one that is not good.
+        """
+        principal = await visitor(request)
+        if principal.agent == ANONYMOUS:
+            raise UnauthenticatedError("this needs a token")
+        return principal
 
 
-def point_to_provenance(response: Response, body: Mapping[str, Any]) -> None:
-    """Add what a record's answer says of itself: its version as ETag, and where its provenance is (PROV-AQ, 3.1)."""
-    response.headers["ETag"] = f'"{body["version"]}"'
+def record_answer(body: Mapping[str, Any]) -> Response:
+    """Return the answer that is a record, with its version as ETag and where its provenance is (PROV-AQ, 3.1)."""
     target = f"/api/v1/prov/{body['id']}"
-    response.headers["Link"] = f'<{target}>; rel="http://www.w3.org/ns/prov#has_provenance"; anchor="{body["id"]}"'
+    headers = {
+        "ETag": f'"{body["version"]}"',
+        "Link": f'<{target}>; rel="http://www.w3.org/ns/prov#has_provenance"; anchor="{body["id"]}"',
+    }
+    try:
+        content = orjson.dumps(body)
+    except TypeError:  # Sidecars may be nested deeper than it goes.
+        content = json.dumps(body).encode()
+    return Response(content, media_type="application/json", headers=headers)
 
 
-Open = Annotated[Catalogue, Depends(open_catalogue_of)]
-Caller = Annotated[Principal, Depends(caller)]
+async def _open(request: Request) -> Catalogue:
+    return open_catalogue_of(request)
+
+
+Open = Annotated[Catalogue, Depends(_open)]
+Caller = Annotated[
+    Principal,
+    Depends(TokenScheme(scheme_name="HTTPBearer", description="A token made by `sillage token create`.")),
+]
 Visitor = Annotated[Principal, Depends(visitor)]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items.")]

@@ -15,6 +15,9 @@ from ontology.errors import NotFoundError, UnauthenticatedError
 from ontology.identifiers import new_iri
 
 _RELEVANT = frozenset({"Agent", "Dataset", "Grant", "Token"})
+_WORTH_LOOKING = 100
+"""Changes that are looked through; after more of them principals are simply read again."""
+
 ANONYMOUS = "urn:uuid:00000000-0000-0000-0000-000000000000"
 
 
@@ -41,6 +44,10 @@ def grant_alias(agent: str, role: Role, dataset: str | None) -> str:
     return f"grant:{agent}/{role}/{dataset or EVERYWHERE}"
 
 
+def _key(secret: str | None) -> str:
+    return hash_secret(secret) if secret is not None else ""
+
+
 class Identity:
     """Knows every token and grant; follows the ledger, so that a revocation in any process holds at once."""
 
@@ -57,26 +64,45 @@ class Identity:
         Raises:
             UnauthenticatedError: The token is unknown, expired or revoked.
         """
+        key = _key(secret)
         with self._lock:
             self._follow()
-            key = hash_secret(secret) if secret is not None else ""
             principal = self._principals.get(key)
             if principal is None:
                 principal = self._load(key) if key else self._anonymous()
                 self._principals[key] = principal
-            expires = self._expiry.get(key)
-        if expires is not None and expires < datetime.now(UTC):
-            raise UnauthenticatedError("the token has expired")
+            if self._has_expired(key):
+                raise UnauthenticatedError("the token has expired")
         return principal
 
+    def known(self, secret: str | None) -> Principal | None:
+        """Return the principal of a good token that was seen before, without waiting; None where that is not enough."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._follow()
+            key = _key(secret)
+            return None if self._has_expired(key) else self._principals.get(key)
+        finally:
+            self._lock.release()
+
+    def _has_expired(self, key: str) -> bool:
+        expires = self._expiry.get(key)
+        return expires is not None and expires < datetime.now(UTC)
+
     def _follow(self) -> None:
-        changed = self._repository.records_since(self._applied)
-        if not changed:
+        """Forget everything when a token, grant or dataset has changed, or so much that looking is not worth it."""
+        newest = self._repository.sequence
+        if newest == self._applied:
             return
-        self._applied = changed[-1].sequence
-        if any(record.type in _RELEVANT for record in changed):
+        if newest - self._applied > _WORTH_LOOKING or self._has_relevant_changes():
             self._principals.clear()
             self._expiry.clear()
+        self._applied = newest
+
+    def _has_relevant_changes(self) -> bool:
+        changed = self._repository.records_since(self._applied, limit=_WORTH_LOOKING)
+        return any(record.type in _RELEVANT for record in changed)
 
     def _load(self, key: str) -> Principal:
         iri = self._repository.find_alias(key)

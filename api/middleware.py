@@ -7,8 +7,8 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import fault_response, too_large_response
@@ -26,6 +26,9 @@ SAFE_HEADERS = {
         "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     ),
 }
+
+
+_RAW_SAFE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
 
 
 class RequestIdFilter(logging.Filter):
@@ -80,10 +83,7 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = rid
-                for name, value in SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _with_safe_headers(message["headers"], rid)
                 self.metrics.requests[scope["method"], message["status"]] += 1
             await send(message)
 
@@ -106,3 +106,11 @@ class Envelope:
             if name == b"content-length":
                 return not value.isdigit() or int(value) > self.max_body
         return False
+
+
+def _with_safe_headers(headers: Iterable[tuple[bytes, bytes]], rid: str) -> list[tuple[bytes, bytes]]:
+    """Add the request id, and the safe headers that the answer does not set itself."""
+    own = list(headers)
+    names = {name.lower() for name, _ in own}
+    safe = [(name, value) for name, value in _RAW_SAFE_HEADERS if name not in names]
+    return [*own, (b"x-request-id", rid.encode()), *safe]

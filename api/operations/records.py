@@ -9,6 +9,7 @@ from api.catalogue import Catalogue
 from api.wire import page_body, record_body, summary_body
 from catalog.model import Commit, Durability, Note, Record
 from ontology.errors import NotFoundError, NotPermittedError
+from ontology.identifiers import is_record_iri
 from ontology.namespaces import DERIVED_FROM
 
 PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
@@ -31,7 +32,8 @@ def find(
         NotPermittedError: It may be read, but not this done to it.
         AmbiguousError: Several records answer to it.
     """
-    record = catalogue.repository.get(catalogue.repository.resolve(reference))
+    iri = reference if is_record_iri(reference) else catalogue.repository.resolve(reference)
+    record = catalogue.repository.get(iri)
     if types is not None and record.type not in types:
         wanted = " or ".join(sorted(types))
         raise NotFoundError(f"{reference} is a {record.type}, not a {wanted}", field="id")

@@ -248,6 +248,9 @@ def retry(catalogue: Catalogue, principal: Principal, reference: str) -> dict[st
     service = TaskService(catalogue)
     for task in failed:
         state = transition(TaskState(task.document["state"]), EventKind.RETRY)
+        with suppress(NotFoundError):
+            # The ledger knows of the end before the runner has put its tools away.
+            catalogue.runner(task.document["runner"]).wait(task.id, timeout=30)
         fresh = {"state": state.value, "attempt": task.document["attempt"] + 1, "exit_code": None}
         fresh |= {"reason": None, "detail": None, "record": None, "end_time": None, "outputs": []}
         _change(catalogue, principal, task, "task.retry", {**task.document, **fresh})

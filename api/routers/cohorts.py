@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import Caller, Cursor, Limit, Open, point_to_provenance
+from api.dependencies import Caller, Cursor, Limit, Open, record_answer
 from api.operations import cohorts, records
 from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer
 
@@ -48,11 +48,9 @@ def list_cohorts(catalogue: Open, principal: Caller, cursor: Cursor = None, limi
 
 
 @router.get("/{id}", response_model=RecordAnswer)
-def show(id: str, catalogue: Open, principal: Caller, response: Response) -> Any:
+def show(id: str, catalogue: Open, principal: Caller) -> Response:
     """Show a frozen cohort with its members."""
-    body = cohorts.show(catalogue, principal, id)
-    point_to_provenance(response, body)
-    return body
+    return record_answer(cohorts.show(catalogue, principal, id))
 
 
 @router.get("/{id}/diff")

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import Principal
 from api.catalogue import Catalogue
-from api.dependencies import Caller, Cursor, Limit, Open, point_to_provenance
+from api.dependencies import Caller, Cursor, Limit, Open, record_answer
 from api.operations import tasks
 from api.schemas import Listing, RecordAnswer, RunPipeline
 from executors.states import TaskState
@@ -50,16 +50,13 @@ def list_tasks(
 
 
 @router.get("/{id}", response_model=RecordAnswer)
-async def show(
-    id: str, catalogue: Open, principal: Caller, request: Request, response: Response, wait: Wait = 0.0
-) -> Any:
+async def show(id: str, catalogue: Open, principal: Caller, request: Request, wait: Wait = 0.0) -> Response:
     """Show a task or a batch; with `wait`, answer when it has ended or so many seconds are over."""
     if not wait:
         body = await run_in_threadpool(tasks.show, catalogue, principal, id)
     else:
         body = await _when_ended(catalogue, principal, id, request, until=time.monotonic() + wait)
-    point_to_provenance(response, body)
-    return body
+    return record_answer(body)
 
 
 @router.post("/{id}/cancel", response_model=RecordAnswer)
