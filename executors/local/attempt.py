@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from executors.capture import Outcome, Run, task_record
 from executors.host import list_gpus
+from executors.local.ending import end_at_once, sweep
 from executors.local.folder import ProcessIdentity, TaskFolder, is_alive
 from executors.local.inputs import InputInspector, InputRefusedError, Inspected, changed_since
 from executors.local.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
 from executors.local.outputs import collect, remove_mount_points
 from executors.local.sandbox import Launch, Sandbox, read_only_contents, task_environ
 from executors.local.slots import Grant
-from executors.local.watch import Usage, Watch, end_at_once, sweep
+from executors.local.watch import Usage, Watch
 from executors.local.wrapper import Child, start
 from executors.model import StagedOutput, TaskEvent, TaskSpec
 from executors.runner import EventSink

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -64,6 +65,8 @@ class TaskFolder:
         self.attempt = attempt
         self.path = root / folder_name(task_id) / str(attempt)
         self.work = self.path / "work"
+        self.mark = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:32]
+        """What its processes bear in their environment, to be found by."""
 
     @classmethod
     def latest(cls, root: Path, task_id: str) -> TaskFolder | None:

@@ -55,20 +55,18 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def marked(folder: Path) -> list[int]:
+def marked(mark: str) -> list[int]:
     """Return every process whose environment bears a task's mark, wherever it has gone."""
-    wanted = os.fsencode(f"{MARKER}={folder}")
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdecimal():
-            continue
-        try:
-            environ = Path("/proc", name, "environ").read_bytes()
-        except OSError:
-            continue
-        if wanted in environ.split(b"\0"):
-            found.append(int(name))
-    return found
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and bears(int(name), mark)]
+
+
+def bears(pid: int, mark: str) -> bool:
+    """Tell whether a process is there, alive, and bears a task's mark in the environment that it began with."""
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return f"{MARKER}={mark}".encode() in environ.split(b"\0")
 
 
 def usage(pids: Iterable[int]) -> TreeUsage:

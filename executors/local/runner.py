@@ -16,11 +16,11 @@ from typing_extensions import override
 from executors.check import check_spec
 from executors.host import describe_host, list_gpus
 from executors.local.attempt import Attempt, Machine
+from executors.local.ending import end_at_once
 from executors.local.folder import TaskFolder, folder_name, is_alive
 from executors.local.inputs import InputInspector
 from executors.local.sandbox import find_sandbox
 from executors.local.slots import Grant, Slots
-from executors.local.watch import end_at_once
 from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.states import EventKind, TaskState

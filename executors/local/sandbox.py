@@ -40,7 +40,7 @@ ALL_PROMISES = (
 """What a sandbox can enforce; the record of every run says which were, and which were not."""
 
 MARKER = "SILLAGE_TASK"
-"""Environment variable by which a task's processes are found again when nothing contains them: its folder."""
+"""Environment variable by which a task's processes are found again: without a sandbox all, with one bubblewrap's."""
 
 NO_NESTING = ("--unshare-user", "--disable-userns")
 """A task that cannot make user namespaces of its own reaches less of the kernel; where the kernel allows it."""
@@ -129,7 +129,7 @@ class PlainSandbox(Sandbox):
             places[path] = str(place)
         rewrite = PathMap(places).rewrite
         environ = {name: rewrite(value) for name, value in task_environ(spec, gpus).items()}
-        environ[MARKER] = str(folder.path)
+        environ[MARKER] = folder.mark
         return Launch(argv=tuple(map(rewrite, spec.argv)), environ=environ)
 
 
@@ -167,7 +167,7 @@ class BubblewrapSandbox(Sandbox):
             options += ["--setenv", name, value]
         return Launch(
             argv=(self._program, "--args", str(OPTIONS_FD), "--json-status-fd", str(STATUS_FD), "--", *spec.argv),
-            environ={"PATH": "/usr/bin:/bin"},
+            environ={"PATH": "/usr/bin:/bin", MARKER: folder.mark},
             options=b"".join(os.fsencode(option) + b"\0" for option in options),
             nested=_nested(spec, folder),
         )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import signal
 import time
 from dataclasses import dataclass
 
+from executors.local.ending import kill, namespace_init, own_processes
 from executors.local.folder import TaskFolder
-from executors.local.processes import TreeUsage, descendants, marked, send, usage
+from executors.local.processes import TreeUsage, descendants, send, usage
 from executors.local.wrapper import Child
 from executors.model import TaskSpec
 
@@ -25,6 +25,7 @@ FIRST_LOOK_S = 0.05
 LOOK_S = 0.2
 LOOK_AT_FLOOD_S = 0.02
 KILL_AGAIN_S = 0.05
+DESPERATE_S = 3.0
 CUT_NOTE = b"\n[sillage: what was printed after this was not kept]\n"
 
 
@@ -124,7 +125,7 @@ class Watch:
             if self.verdict is not None:
                 self._begin_to_end(self.verdict)
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._kill()
+            self._kill(self._kill_at)
 
     def _look(self) -> None:
         """See what the task uses; in a sandbox its first process is bubblewrap's, and knows of those that ended."""
@@ -181,76 +182,12 @@ class Watch:
     def _begin_to_end(self, verdict: Verdict) -> None:
         with contextlib.suppress(OSError):
             self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
-        self._kill_at = time.monotonic() + (self._grace_s if verdict.gently else 0.0)
-        if verdict.gently:
-            send(self._own_processes(), signal.SIGTERM)
+        own = own_processes(self._folder, self._child.pid) if verdict.gently else []
+        send(own, signal.SIGTERM)
+        self._kill_at = time.monotonic() + (self._grace_s if own else 0.0)
 
-    def _own_processes(self) -> list[int]:
-        first = namespace_init(self._folder)
-        if first is not None:
-            return descendants(first)
-        return list({*descendants(self._child.pid), *strays(self._folder, self._child.pid)})
-
-    def _kill(self) -> None:
-        """Kill all of it but the wrapper, which stays to write down how it ended and follows by itself.
-
-        In a sandbox the first process of the namespace is killed, and the kernel takes all others with it,
-        however they were detached; otherwise every process of the tree or with the task's mark.
-        """
-        first = namespace_init(self._folder)
-        send(self._own_processes() if first is None else [first], signal.SIGKILL)
-
-
-def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
-    """See to it that nothing of an ended task is left running; False when something will not die.
-
-    In a sandbox this waits for the end of the namespace, whose processes the kernel is killing already.
-    """
-    until = time.monotonic() + patience_s
-    first = namespace_init(folder)
-    if first is not None:
-        return _wait_for_end(first, patience_s)
-    if folder.sandboxed:
-        return True
-    while left := strays(folder, None):
-        if time.monotonic() > until:
-            return False
-        send(left, signal.SIGKILL)
-        time.sleep(0.005)
-    return True
-
-
-def end_at_once(folder: TaskFolder, wrapper: int) -> None:
-    """Kill a task that nobody watches, wrapper and all."""
-    first = namespace_init(folder)
-    send(descendants(wrapper) if first is None else [first], signal.SIGKILL)
-    send([wrapper], signal.SIGKILL)
-
-
-def _wait_for_end(pid: int, patience_s: float) -> bool:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        return bool(poller.poll(patience_s * 1000))
-    finally:
-        os.close(pidfd)
-
-
-def strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
-    """Return processes that bear a task's mark, without its wrapper."""
-    return [pid for pid in marked(folder.path) if pid != wrapper]
-
-
-def namespace_init(folder: TaskFolder) -> int | None:
-    """Return the first process of a task's sandbox as bubblewrap reported it, while it lives."""
-    found = re.match(r'\{ "child-pid": (\d+)', folder.read("status") or "")
-    if found is None or not os.path.exists(f"/proc/{found[1]}"):
-        return None
-    return int(found[1])
+    def _kill(self, since: float) -> None:
+        kill(self._folder, self._child.pid, desperate=time.monotonic() > since + DESPERATE_S)
 
 
 def folder_size(path: os.PathLike[str], *, enough: int) -> int:

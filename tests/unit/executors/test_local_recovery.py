@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from executors.local.folder import TaskFolder, is_alive
+from executors.local.processes import marked
 from executors.local.runner import LocalRunner
 from executors.local.sandbox import PlainSandbox
 from executors.local.wrapper import start
@@ -164,4 +166,40 @@ def test_unreadable_description_is_lost(tmp_path: Path) -> None:
     recorder.states["t"] = TaskState.RUNNING
     runner.reconcile([KnownTask(task_id="t", state=TaskState.RUNNING)], recorder)
     assert recorder.last("t").reason == "lost"
+    runner.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.002, 0.003, 0.005, 0.01])
+def test_cancel_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path, sandbox: str, delay: float) -> None:
+    runner, recorder = LocalRunner(tmp_path, slots=8, sandbox=sandbox, grace_s=0.1), Recorder()
+    specs = [task("sleep 600") for _ in range(4)]
+    for spec in specs:
+        runner.submit(spec, recorder)
+    time.sleep(delay)
+    for spec in specs:
+        runner.cancel(spec.id)
+    assert runner.drain(20)
+    assert {recorder.states[spec.id] for spec in specs} == {TaskState.CANCELED}
+    for spec in specs:
+        assert marked(TaskFolder(tmp_path / "tasks", spec.id, 1).mark) == []
+    runner.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.002, 0.003, 0.005, 0.01])
+def test_death_of_the_wrapper_in_the_middle_of_a_start_leaves_nothing(
+    tmp_path: Path, sandbox: str, delay: float
+) -> None:
+    runner, recorder, spec = LocalRunner(tmp_path, sandbox=sandbox), Recorder(), task("sleep 600")
+    runner.submit(spec, recorder)
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    wait_until(lambda: folder.started() is not None)
+    identity = folder.started()
+    assert identity is not None
+    time.sleep(delay)
+    os.kill(identity.pid, signal.SIGKILL)
+    assert runner.wait(spec.id, 20)
+    assert recorder.last(spec.id).reason == "lost"
+    assert marked(folder.mark) == []
     runner.close()

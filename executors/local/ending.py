@@ -1,0 +1,97 @@
+"""Ending tasks: which processes are a task's own, and how nothing of them is left.
+
+In a sandbox the first process of its namespace is killed, and the kernel takes all others with it, however
+they were detached. bubblewrap reports that process a moment after it has started; before that nothing may be
+killed, because a half-made namespace whose maker is gone waits for ever. Without a sandbox every process of the
+tree, or with the task's mark in its environment, is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import time
+
+from executors.local.folder import TaskFolder
+from executors.local.processes import bears, descendants, marked, send
+
+_REPORT = re.compile(r'\{ "child-pid": (\d+)')
+
+
+def namespace_init(folder: TaskFolder) -> int | None:
+    """Return the first process of a task's sandbox as bubblewrap reported it, while it lives."""
+    pid = _reported(folder)
+    return pid if pid is not None and bears(pid, folder.mark) else None
+
+
+def _reported(folder: TaskFolder) -> int | None:
+    found = _REPORT.match(folder.read("status") or "")
+    return None if found is None else int(found[1])
+
+
+def own_processes(folder: TaskFolder, wrapper: int) -> list[int]:
+    """Return the task's own processes, without its wrapper and bubblewrap's."""
+    if folder.sandboxed:
+        first = namespace_init(folder)
+        return [] if first is None else descendants(first)
+    return list({*descendants(wrapper), *_strays(folder, wrapper)})
+
+
+def kill(folder: TaskFolder, wrapper: int, *, desperate: bool = False) -> None:
+    """Kill all of a task but its wrapper, which notes how it ended and follows by itself; to be repeated.
+
+    Args:
+        folder: Of the task.
+        wrapper: Its wrapper.
+        desperate: bubblewrap has not reported for long: kill it too.
+    """
+    first = namespace_init(folder)
+    if first is not None:
+        send([first], signal.SIGKILL)
+    elif desperate:
+        send(_strays(folder, wrapper), signal.SIGKILL)
+    elif not folder.sandboxed:
+        send(own_processes(folder, wrapper), signal.SIGKILL)
+
+
+def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
+    """See to it that nothing of an ended task is left running; False when something will not die."""
+    first = namespace_init(folder)
+    if first is not None:
+        send([first], signal.SIGKILL)
+        return _wait_for_end(first, patience_s)
+    if folder.sandboxed and _reported(folder) is not None:
+        return True
+    until = time.monotonic() + patience_s
+    while left := _strays(folder, None):
+        if time.monotonic() > until:
+            return False
+        send(left, signal.SIGKILL)
+        time.sleep(0.005)
+    return True
+
+
+def end_at_once(folder: TaskFolder, wrapper: int) -> bool:
+    """Kill a task that nobody watches, wrapper and all; False when something will not die."""
+    send([wrapper], signal.SIGKILL)
+    return sweep(folder)
+
+
+def _wait_for_end(pid: int, patience_s: float) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        return bool(poller.poll(patience_s * 1000))
+    finally:
+        os.close(pidfd)
+
+
+def _strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
+    """Return processes that bear a task's mark, without its wrapper."""
+    return [pid for pid in marked(folder.mark) if pid != wrapper]
