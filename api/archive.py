@@ -14,14 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from api.catalogue import Catalogue
+from api.catalogue import TERMS_FILE, Catalogue
 from api.settings import FILE_NAME
 from ontology.errors import ConflictError, InvalidRequestError, NotFoundError
+from ontology.terms import TermIndex
 
 FOLDERS = ("keys", "terms", "pipelines")
 FILES = (FILE_NAME,)
 STORE = "catalog.sqlite"
 MARK = "sillage-backup-1"
+
+
+def _make_private(folder: Path) -> None:
+    """Keep the keys and the token from everybody else on the machine."""
+    folder.chmod(0o700)
+    for path in [folder / "keys", *(folder / "keys").rglob("*")]:
+        if path.exists():
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 @contextmanager
@@ -61,6 +70,10 @@ def restore(file: Path, directory: Path) -> dict[str, Any]:
                 raise InvalidRequestError(f"{file} is not a backup of a catalogue", field="FILE")
             tar.extractall(partial, filter="data")
         (partial / MARK).unlink()
+        _make_private(partial)
+        with TermIndex.open(partial / TERMS_FILE) as terms:
+            for source in sorted((partial / "terms").glob("*")):
+                terms.load(source)
         if directory.exists():
             directory.rmdir()
         partial.rename(directory)

@@ -28,6 +28,7 @@ from ontology.identifiers import new_iri
 from ontology.namespaces import ATTRIBUTED_TO
 from ontology.terms import TermIndex
 
+TERMS_FILE = "terms.sqlite"
 TOKEN_FILE = Path("keys") / "administrator.token"
 CATALOG_ALIAS = "catalog"
 
@@ -138,6 +139,8 @@ def create(directory: Path, *, title: str | None = None) -> dict[str, Any]:
         raise ConflictError(f"{directory} exists and is not an empty folder", field="DIR")
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        # What is said of participants is in there, and the keys: for nobody else on this machine.
+        directory.chmod(0o700)
     except OSError as error:
         raise InvalidRequestError(f"{directory}: {error.strerror}", field="DIR") from error
     iri = new_iri()
@@ -152,7 +155,7 @@ def create(directory: Path, *, title: str | None = None) -> dict[str, Any]:
     descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secret + "\n")
-    TermIndex.open(directory / "terms.sqlite").close()
+    TermIndex.open(directory / TERMS_FILE).close()
     return {"id": iri, "type": "Catalog", "path": str(directory.resolve()), "token_file": str(token)}
 
 
@@ -203,7 +206,7 @@ def open_catalogue(directory: Path, *, settings: Settings | None = None) -> Cata
         )
     settings = settings or load_settings(directory)
     repository = SqliteRepository.open(directory)
-    terms = TermIndex.open(directory / "terms.sqlite")
+    terms = TermIndex.open(directory / TERMS_FILE)
     iri = repository.find_alias(CATALOG_ALIAS)
     if iri is None:
         raise NotFoundError(f"{directory} was never finished", next_step="Remove it and run sillage init again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def serve(directory: Path, *, host: str, port: int, announce: Callable[[str], No
     address = f"http://{host}:{listener.getsockname()[1]}"
     announce(f"Sillage serves {directory} at {address}")
     token = administrator_token(directory)
-    if token is not None:
+    # Only to a person at a terminal: what goes to a journal or a container's log is read by others.
+    if token is not None and sys.stdout.isatty():
         announce(f"Log in as administrator: {address}/login#{token}")
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listener])

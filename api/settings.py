@@ -39,6 +39,9 @@ class Settings(BaseSettings):
         description="Isolation of local tasks: `auto` uses bubblewrap when present and warns when it is not.",
     )
     slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
+    allow_network: bool = Field(
+        default=False, description="Whether pipelines whose descriptor asks for the network may have it."
+    )
     import_roots: list[Path] | None = Field(
         default=None,
         description="Folders below which datasets may be registered over HTTP; unset: any, by those permitted.",

@@ -98,6 +98,8 @@ class TaskService:
 
     def _record(self, task: Record, event: TaskEvent, state: TaskState) -> None:
         document = _after(task.document, event, state)
+        if event.reason == "exit-code":
+            document["detail"] = self._explained(task, event)
         puts: list[Put] = []
         if event.kind is EventKind.COMPLETE and event.outputs:
             puts, document["outputs"] = self._keep(task, event)
@@ -111,6 +113,13 @@ class TaskService:
                 durability=Durability.FULL if final else Durability.PROCESS,
             )
         )
+
+    def _explained(self, task: Record, event: TaskEvent) -> str | None:
+        """Return what the descriptor says of an exit code (Boutiques ``error-codes``), or what the runner said."""
+        descriptor = self._catalogue.repository.get(task.document["pipeline"]).document["descriptor"]
+        said = {item["code"]: item["description"] for item in descriptor.get("error-codes") or []}
+        meaning = said.get(event.exit_code)
+        return f"{meaning} (exit code {event.exit_code})" if meaning else event.detail
 
     def _keep(self, task: Record, event: TaskEvent) -> tuple[list[Put], list[dict[str, Any]]]:
         """Save outputs as a commit of the derivative dataset; repeating it after a crash changes nothing."""

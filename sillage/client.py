@@ -7,6 +7,7 @@ process on a catalogue directory (``pip install "sillage[server]"``).
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -235,7 +236,8 @@ class Client:
                 if response.is_error:
                     response.read()
                 _raise_for(response)
-                with partial.open("wb") as file:
+                # Backups and evidence hold what is not for everybody on this machine.
+                with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                     for chunk in response.iter_bytes():
                         file.write(chunk)
             partial.replace(target)

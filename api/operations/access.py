@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.access import Permission, Principal, Role
@@ -10,7 +11,7 @@ from api.identity import grant_alias, new_token
 from api.operations import records
 from api.wire import record_body
 from catalog.model import Commit, MustBeAt, Put, Withdraw
-from ontology.errors import InvalidRequestError
+from ontology.errors import ConflictError, InvalidRequestError
 from ontology.identifiers import new_iri
 
 
@@ -73,6 +74,12 @@ def grant(
     principal.require(Permission.MANAGE_ACCESS)
     whom = records.find(catalogue, principal, agent, types=frozenset({"Agent"}))
     put = grant_put(whom.id, parse_role(role), _dataset(catalogue, principal, dataset))
+    held = catalogue.repository.find_alias(put.aliases[0])
+    if held is not None:
+        if not catalogue.repository.get(held).withdrawn:
+            raise ConflictError(f"{whom.id} holds the role {role} there already", field="role")
+        # Given again after it was taken back: the same grant, in its next version.
+        put = replace(put, id=held)
     catalogue.repository.commit(Commit(principal=principal.agent, action="access.grant", changes=[put]))
     return record_body(catalogue.repository.get(put.id), principal)
 
@@ -89,7 +96,7 @@ def withdraw_grant(
     whom = records.find(catalogue, principal, agent, types=frozenset({"Agent"}))
     alias = grant_alias(whom.id, parse_role(role), _dataset(catalogue, principal, dataset))
     held = catalogue.repository.find_alias(alias)
-    if held is None:
+    if held is None or catalogue.repository.get(held).withdrawn:
         raise InvalidRequestError(f"{whom.id} does not hold {role} there", field="role")
     catalogue.repository.commit(
         Commit(principal=principal.agent, action="access.withdraw-grant", changes=[Withdraw(id=held)])

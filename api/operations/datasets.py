@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -14,7 +16,8 @@ from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
 from catalog.model import Change, Commit, MustBeAt, Problem, Record, Withdraw
-from catalog.readers import read
+from catalog.readers import read, recognise
+from catalog.readers.collection import collection_paused
 from catalog.readers.folder import FolderTree
 from catalog.registration import Plan, VersionInfo, plan
 from catalog.versions.model import Versioned
@@ -55,11 +58,13 @@ def register(
     path = _checked(catalogue, path)
     _discard_abandoned(catalogue)
     if catalogue.store.kind(path) == "folder":
-        # Read before anything is copied, so that what is no dataset costs nothing and leaves nothing.
-        read(FolderTree(path), catalogue.crosswalk(), reader=reader)
+        # Looked at before anything is copied, so that what is no dataset costs nothing and leaves nothing.
+        recognise(FolderTree(path), reader=reader)
+        _refuse_twice(catalogue, path)
     versioned = catalogue.store.take_in(path, in_place=in_place)
     try:
-        made = _commit_versions(catalogue, principal, versioned, reader=reader, label=path.name, public=public)
+        with collection_paused():
+            made = _commit_versions(catalogue, principal, versioned, path, reader=reader, public=public)
     except BaseException:
         if versioned.in_store and not _is_registered(catalogue, versioned):
             catalogue.store.discard(versioned.path)
@@ -96,15 +101,16 @@ def revise(
     else:
         versioned = catalogue.store.take_in(_checked(catalogue, path) if path else where)
     tree = catalogue.store.tree(versioned.path, versioned.commit)
-    made = plan(
-        catalogue.repository,
-        reading=read(tree, catalogue.crosswalk()),
-        dataset=dataset.id,
-        version=_info(catalogue, versioned),
-        principal=principal.agent,
-    )
-    if not made.unchanged:
-        catalogue.repository.commit(made.commit)
+    with collection_paused():
+        made = plan(
+            catalogue.repository,
+            reading=read(tree, catalogue.crosswalk()),
+            dataset=dataset.id,
+            version=_info(catalogue, versioned, path),
+            principal=principal.agent,
+        )
+        if not made.unchanged:
+            catalogue.repository.commit(made.commit)
     return _summary(catalogue, made, versioned.problems)
 
 
@@ -195,9 +201,9 @@ def _commit_versions(
     catalogue: Catalogue,
     principal: Principal,
     versioned: Versioned,
+    path: Path,
     *,
     reader: str,
-    label: str,
     public: bool,
 ) -> Plan:
     """Commit each release, then the present state, of newly registered data."""
@@ -216,14 +222,14 @@ def _commit_versions(
                 continue  # An early release that was no dataset yet.
             raise
         reading = replace(reading, dataset={**reading.dataset, "access_rights": "public" if public else "restricted"})
-        info = _info(catalogue, versioned, name=name, commit=commit, tree=tree.tree_hash)
+        info = _info(catalogue, versioned, path, name=name, commit=commit, tree=tree.tree_hash)
         made = plan(
             catalogue.repository,
             reading=reading,
             dataset=made.dataset if made else None,
             version=info,
             principal=principal.agent,
-            label=label,
+            label=path.name,
         )
         if not made.unchanged:
             catalogue.repository.commit(made.commit)
@@ -235,6 +241,7 @@ def _commit_versions(
 def _info(
     catalogue: Catalogue,
     versioned: Versioned,
+    path: Path | None,
     *,
     name: str | None = None,
     commit: str | None = None,
@@ -246,6 +253,8 @@ def _info(
         tree=tree or versioned.tree_hash,
         datalad_id=versioned.datalad_id,
         data_path=catalogue.stored_path(versioned.path),
+        ontology=catalogue.terms.digest,
+        source=_source(catalogue, path) if path is not None and versioned.in_store else None,
     )
 
 
@@ -272,6 +281,29 @@ def _is_registered(catalogue: Catalogue, versioned: Versioned) -> bool:
     with suppress(SillageError):
         return catalogue.repository.find_alias(f"datalad:{versioned.datalad_id}") is not None
     return True
+
+
+def source_name(path: Path) -> str:
+    """Return the name by which a folder that was copied is known again: a digest, for paths can name people."""
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+
+
+def _source(catalogue: Catalogue, path: Path) -> str | None:
+    """Return the name of a folder, unless a withdrawn dataset keeps it."""
+    name = source_name(path)
+    held = catalogue.repository.find_alias(f"source:{name}")
+    return None if held is not None and catalogue.repository.get(held).withdrawn else name
+
+
+def _refuse_twice(catalogue: Catalogue, path: Path) -> None:
+    known = catalogue.repository.find_alias(f"source:{source_name(path)}")
+    if known is not None and not catalogue.repository.get(known).withdrawn:
+        raise ConflictError(
+            f"{path} is registered already",
+            field="path",
+            next_step=f"To read its present state: sillage dataset revise {known} {path}",
+            params={"dataset": known},
+        )
 
 
 def _discard_abandoned(catalogue: Catalogue) -> None:

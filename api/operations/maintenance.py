@@ -22,16 +22,15 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
         for type in COUNTED
         if datasets is None or type in ("Dataset", "Participant", "Acquisition", "Entity")
     }
-    sequence = catalogue.repository.sequence
+    catalogue.refresh_search()
     return {
         "id": catalogue.iri,
         "type": "Catalog",
         "title": catalogue.title,
-        "ledger_entries": sequence + 1,
+        "ledger_entries": catalogue.repository.sequence + 1,
         "records": counted,
         "vocabularies": list(catalogue.terms.vocabularies()),
         "search_applied": catalogue.search.applied,
-        "search_behind": catalogue.search.applied < sequence,
         "runner": catalogue.settings.runner,
     }
 

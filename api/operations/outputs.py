@@ -98,7 +98,7 @@ def output_puts(
     listed: list[dict[str, Any]] = []
     for group in _grouped(outputs):
         lead = group[0]
-        files = [_file(output, role="image" if output is lead else "sidecar") for output in group]
+        files = [_file(output, role=_role(output, lead)) for output in group]
         listed += [{k: f[k] for k in ("id", "path", "sha256", "size", "name")} for f in files]
         sources = sources_of(task.document["inputs"], derived_from.get(lead.name))
         puts.append(
@@ -173,3 +173,9 @@ def _is_image(output: StagedOutput) -> bool:
 
 def _stem(path: str) -> str:
     return path.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def _role(output: StagedOutput, lead: StagedOutput) -> str:
+    if _is_image(output):
+        return "image"
+    return "sidecar" if output is not lead else "output"

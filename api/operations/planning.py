@@ -97,7 +97,8 @@ class Planner:
     def _per_participant(self, plan: Plan, cohort: Record, fixed: Sequence[PlannedInput]) -> None:
         ids = [member["participant"] for member in cohort.document["members"]]
         known = self._catalogue.repository.get_many(ids)
-        for iri in ids:
+        labels = {iri: (record.dataset or "", str(record.document.get("label"))) for iri, record in known.items()}
+        for iri in sorted(ids, key=lambda iri: (*labels.get(iri, ("", "")), iri)):
             try:
                 if iri not in known or known[iri].withdrawn:
                     raise NotFoundError("the participant was withdrawn")
@@ -125,7 +126,8 @@ class Planner:
         for name, rule in self._descriptor.selections.items():
             if rule.select is None:
                 continue
-            chosen = self._catalogue.search.select(parse(rule.select), participant=participant)
+            readable = self._principal.datasets(Permission.READ_DATA)
+            chosen = self._catalogue.search.select(parse(rule.select), participant=participant, datasets=readable)
             acquisitions = self._catalogue.repository.get_many(chosen)
             # What a pipeline made is never taken for what a scanner did; it is named by --input.
             found = [a for iri in chosen if (a := acquisitions.get(iri)) and not a.document.get("derived")]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.catalogue import Catalogue
+from api.operations.pipelines import environment_for
 from api.operations.planning import host_path, input_values
 from catalog.model import Put, Record
 from executors.model import Mount, TaskInput, TaskSpec
 from executors.pipelines.descriptor import PipelineDescriptor
-from executors.pipelines.environment import python_environment
 from executors.states import TaskState
 from ontology.namespaces import ASSOCIATED_WITH, HAD_PLAN, INFLUENCED_BY, USED
 
@@ -51,9 +51,9 @@ def spec_of(catalogue: Catalogue, task: Record) -> TaskSpec:
         inputs=tuple(_input(catalogue, item) for item in document["inputs"]),
         outputs=descriptor.task_outputs(invocation),
         resources=descriptor.resources,
-        network=False,
+        network=descriptor.network and catalogue.settings.allow_network,
         mounts=tuple(mounts),
-        environment=python_environment(),
+        environment=environment_for(descriptor.environment),
         attempt=document["attempt"],
         plan={
             "pipeline": document["pipeline"],

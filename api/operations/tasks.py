@@ -9,7 +9,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
-from api.operations.pipelines import version_of
+from api.operations.pipelines import environment_for, version_of
 from api.operations.planning import PlannedTask, Planner
 from api.operations.task_specs import task_put
 from api.task_service import TaskService, read_log
@@ -18,7 +18,13 @@ from catalog.model import Commit, MustBeAt, Page, Put, Record
 from executors.model import utc_now
 from executors.pipelines.descriptor import PipelineDescriptor
 from executors.states import EventKind, TaskState, transition
-from ontology.errors import InvalidRequestError, NotFoundError, RequirementFailedError
+from ontology.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    NotPermittedError,
+    RequirementFailedError,
+    UnsupportedError,
+)
 from ontology.identifiers import new_iri
 
 TASKS = frozenset({"Task", "TaskBatch"})
@@ -58,6 +64,7 @@ def submit(
     catalogue.runner(name)
     given = read_parameters(descriptor, parameters or {})
     descriptor.check_parameters(given)
+    _require_runnable(catalogue, descriptor, name)
     catalogue.refresh_search()
     plan = Planner(catalogue, principal, descriptor).plan(cohort=frozen, named=inputs or {})
     common = {
@@ -79,6 +86,28 @@ def submit(
     for put in puts:
         service.submit(catalogue.repository.get(put.id))
     return show(catalogue, principal, batch.id if batch else puts[0].id)
+
+
+def _require_runnable(catalogue: Catalogue, descriptor: PipelineDescriptor, runner: str) -> None:
+    """Refuse now what no runner here could do, rather than once for every participant.
+
+    Raises:
+        NotPermittedError: It asks for the network, and the policy does not allow it.
+        UnsupportedError: Its environment is an image, and the runner runs none.
+        ValidationFailedError: The environment is not what the descriptor is locked to.
+    """
+    if descriptor.network and not catalogue.settings.allow_network:
+        raise NotPermittedError(
+            f"{descriptor.name} asks for the network, which pipelines may not have here",
+            next_step="An administrator can set allow_network.",
+        )
+    environment = environment_for(descriptor.environment)
+    if environment.kind == "container" and runner == "local":
+        raise UnsupportedError(
+            f"{descriptor.name} runs in a container image, and the local runner runs none yet",
+            field="runner",
+            next_step="Describe a python or system environment, or use a runner that has images.",
+        )
 
 
 def read_parameters(descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class VersionInfo:
         commit: Git commit, where there is one.
         tree: Name of its git tree (equal for equal content), where there is one.
         datalad_id: Identifier of the DataLad dataset, where it is one.
+        source: Digest that names the folder that was copied, so that it is not registered twice.
         data_path: Where the data lie; never shown to others than contributors.
         ontology: Digest of the term index by which values were mapped.
     """
@@ -27,6 +28,7 @@ class VersionInfo:
     tree: str | None = None
     datalad_id: str | None = None
     data_path: str | None = None
+    source: str | None = None
     ontology: str | None = None
 
 

@@ -138,17 +138,18 @@ class Planner:
         document["doi"] = document["doi"] or before.get("doi")
         document["data_path"] = self._version.data_path or before.get("data_path")
         document["datalad_id"] = self._version.datalad_id or before.get("datalad_id")
+        document["source"] = self._version.source or before.get("source")
         return document | {name: before[name] for name in STEWARDED if name in before}
 
     def _dataset_put(self, document: Document) -> Put:
         kept = self._known.edges_from([self._dataset]) if self._known.dataset else ()
-        datalad_id = document["datalad_id"]
+        names = {"datalad": document["datalad_id"], "source": document["source"]}
         return Put(
             id=self._dataset,
             type="Dataset",
             document=document,
             edges=[(edge.predicate, edge.target) for edge in kept],
-            aliases=[f"datalad:{datalad_id}"] if datalad_id else [],
+            aliases=[f"{kind}:{name}" for kind, name in names.items() if name],
         )
 
     def _version_document(self, label: str, before: Record | None) -> Document:

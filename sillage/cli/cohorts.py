@@ -95,7 +95,10 @@ def _answer(people: People, body: dict[str, Any]) -> None:
 
 def _reason(reason: dict[str, Any]) -> str:
     chain = reason.get("chain") or []
-    text = f"{reason.get('property')} = {reason.get('label') or reason.get('value')}"
+    if reason.get("property") is None or reason.get("value") is None:
+        # A number of acquisitions, or the absence of something: the condition itself says it best.
+        return f"{reason['condition']}" + (f" ({reason['value']})" if reason.get("value") is not None else "")
+    text = f"{reason['property']} = {reason.get('label') or reason['value']}"
     if len(chain) > 1:
         text += " (" + " is a ".join(term["label"] for term in chain) + ")"
     return text

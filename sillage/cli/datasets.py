@@ -128,6 +128,8 @@ def _report(people: People, body: dict[str, Any]) -> None:
             for value, count in values.items()
         ]
         people.table(rows, ["property", "value", "count"])
+        if not rows:
+            people.say("  nothing")
     _problems(people, body["problems"])
 
 

@@ -72,7 +72,9 @@ class People(Output):
             self._out.print(f"[bold]{escape(name):<{width}}[/]  {escape(text)}")
 
     def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """Write rows under column heads."""
+        """Write rows under column heads; nothing when there are none."""
+        if not rows:
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             table.add_column(column.replace("_", " "), overflow="fold")

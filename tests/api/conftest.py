@@ -37,7 +37,13 @@ def write_study(root: Path, name: str = "A small study") -> Path:
 
 
 def write_pipeline(
-    root: Path, command: str, *, name: str = "copy", level: str = "participant", wall_s: int = 20
+    root: Path,
+    command: str,
+    *,
+    name: str = "copy",
+    level: str = "participant",
+    wall_s: int = 20,
+    extension: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a descriptor that runs a shell script over T1w images; the script lies in ``root``."""
     root.mkdir(parents=True, exist_ok=True)
@@ -57,6 +63,7 @@ def write_pipeline(
                 "environment": {"kind": "system"},
                 "resources": {"wall_s": wall_s, "disk_gb": 0.1},
                 "inputs": {"images": {"select": "suffix = 'T1w'", "all": True}},
+                **(extension or {}),
             }
         },
     }

@@ -129,6 +129,10 @@ def test_a_grant_can_be_given_and_taken_back(client: Client, registered: dict[st
     assert status_of(lambda: person.get(f"datasets/{registered['id']}")) == 200
     client.request("DELETE", "/api/v1/grants", json=grant)
     assert status_of(lambda: person.get(f"datasets/{registered['id']}")) == 404
+    assert status_of(lambda: client.request("DELETE", "/api/v1/grants", json=grant)) == 400
+    client.post("grants", grant)
+    assert status_of(lambda: person.get(f"datasets/{registered['id']}")) == 200
+    assert status_of(lambda: client.post("grants", grant)) == 409
 
 
 def test_an_expired_token_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,3 +219,42 @@ def test_data_that_no_record_came_to_name_are_removed_in_the_end(
     client.register_dataset(other_study)
     assert (abandoned.exists(), kept.exists()) == (False, True)
     assert client.post("check")["valid"] is True
+
+
+def test_a_pipeline_that_no_runner_here_can_run_is_refused_and_not_run_otherwise(
+    client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], tmp_path: Path
+) -> None:
+    digest = "sha256:" + "0" * 64
+    register_copy(name="boxed", extension={"environment": {"kind": "container", "image": f"example/tool@{digest}"}})
+    register_copy(name="online", extension={"network": True})
+    cohort = client.freeze_cohort("TRUE")["id"]
+    for name, status, says in (("boxed", 501, "image"), ("online", 403, "network")):
+        with pytest.raises(ProblemError) as refused:
+            client.run(name, cohort=cohort)
+        assert refused.value.status == status
+        assert says in str(refused.value)
+    assert client.get("tasks")["total"] == 0
+
+
+def test_a_folder_is_registered_once(client: Client, registered: dict[str, Any], study: Path) -> None:
+    with pytest.raises(ProblemError) as refused:
+        client.register_dataset(study)
+    assert refused.value.status == 409
+    assert registered["id"] in str(refused.value.next_step)
+    client.post(f"datasets/{registered['id']}/withdraw", {"reason": "registered by mistake"})
+    assert client.register_dataset(study)["participants"] == 4
+
+
+def test_loaded_terms_survive_a_restore(client: Client, tmp_path: Path) -> None:
+    from api.archive import restore
+
+    ontology = tmp_path / "own.obo"
+    ontology.write_text("format-version: 1.2\n\n[Term]\nid: OWN:1\nname: quite our own disease\n")
+    client.load_terms(ontology)
+    client.download("backup", tmp_path / "backup.tar")
+    assert (tmp_path / "backup.tar").stat().st_mode & 0o077 == 0
+    restore(tmp_path / "backup.tar", tmp_path / "restored")
+    with Client(catalog=tmp_path / "restored") as other:
+        assert other.get("terms/OWN:1")["label"] == "quite our own disease"
+    for path in (tmp_path / "restored", tmp_path / "restored" / "keys"):
+        assert path.stat().st_mode & 0o077 == 0
