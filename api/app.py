@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import problems
 from api.catalogue import Catalogue, open_catalogue
+from api.kept_answers import KeptAnswers
 from api.middleware import Envelope, Metrics, RequestIdFilter
 from api.operations.tasks import start_service
 from api.pages import pages_router, problem_page, static_files
@@ -45,6 +46,7 @@ def create_app(directory: Path, *, settings: Settings | None = None) -> FastAPI:
     )
     metrics = Metrics()
     app.state.catalogue, app.state.metrics = catalogue, metrics
+    app.add_middleware(KeptAnswers, catalogue=catalogue)
     app.add_middleware(Envelope, metrics=metrics, max_body=settings.max_body_mb * 1_000_000)
     problems.install(app, page=problem_page)
     for module in ROUTERS:

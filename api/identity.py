@@ -86,6 +86,11 @@ class Identity:
         finally:
             self._lock.release()
 
+    @property
+    def sequence(self) -> int:
+        """The ledger's newest entry that was followed: what :meth:`known` has just answered by."""
+        return self._applied
+
     def _has_expired(self, key: str) -> bool:
         expires = self._expiry.get(key)
         return expires is not None and expires < datetime.now(UTC)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Caller, Cursor, Limit, Open, record_answer
+from api.kept_answers import keep_answer
 from api.operations import datasets, records, terms
 from api.schemas import Listing, Reason, RecordAnswer, RegisterDataset, RegisteredDataset, Revise
 
@@ -39,9 +40,10 @@ def list_datasets(catalogue: Open, principal: Caller, cursor: Cursor = None, lim
 
 @router.get("/datasets/{id}", response_model=RecordAnswer)
 async def show_dataset(
-    id: str, catalogue: Open, principal: Caller, version: Annotated[int | None, Query()] = None
+    id: str, catalogue: Open, principal: Caller, request: Request, version: Annotated[int | None, Query()] = None
 ) -> Response:
     """Show a dataset; `ETag` is its version, to be sent back in `If-Match`."""
+    keep_answer(request)
     # Reading one row takes less time than handing that to a thread.
     return record_answer(records.show(catalogue, principal, id, types=datasets.DATASET, version=version))
 
