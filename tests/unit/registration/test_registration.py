@@ -135,7 +135,11 @@ def test_a_revision_touches_only_what_has_changed(repository: Repository, planne
     repository.commit(second.commit)
 
     dataset = repository.get(first.dataset)
-    assert (dataset.version, dataset.document["counts"]["participants"], dataset.document["current"]) == (2, 2, second.version)
+    assert (dataset.version, dataset.document["counts"]["participants"], dataset.document["current"]) == (
+        2,
+        2,
+        second.version,
+    )
     assert repository.find_alias("datalad:11-22") == first.dataset
     assert dataset.document["data_path"] == "/data/x"
     assert edges(repository, second.version) == {
