@@ -75,11 +75,16 @@ def record_answer(body: Mapping[str, Any]) -> Response:
         "ETag": f'"{body["version"]}"',
         "Link": f'<{target}>; rel="http://www.w3.org/ns/prov#has_provenance"; anchor="{body["id"]}"',
     }
+    return json_answer(body, headers)
+
+
+def json_answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that is JSON already, without holding it against its model once more."""
     try:
         content = orjson.dumps(body)
     except TypeError:  # Sidecars may be nested deeper than it goes.
         content = json.dumps(body).encode()
-    return Response(content, media_type="application/json", headers=headers)
+    return Response(content, media_type="application/json", headers=dict(headers or {}))
 
 
 async def _open(request: Request) -> Catalogue:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
@@ -18,12 +17,17 @@ from api.identity import ANONYMOUS
 from api.operations import identifiers
 from catalog.model import Record
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 NIFTI = (".nii", ".nii.gz")
 
 
 @cache
 def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, select_autoescape
+
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=select_autoescape(default=True), trim_blocks=True)
     environment.globals["short"] = short

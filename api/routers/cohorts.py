@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import Caller, Cursor, Limit, Open, record_answer
+from api.dependencies import Caller, Cursor, Limit, Open, json_answer, record_answer
 from api.operations import cohorts, records
 from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer
 
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
 
 
 @router.post("/query", response_model=CohortAnswer)
-def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Any:
+def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Response:
     """Find participants by a CQL2 query; see `docs/reference/query-language.md`."""
-    return cohorts.find(
+    found = cohorts.find(
         catalogue,
         principal,
         body.query,
@@ -25,6 +25,7 @@ def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Any:
         cursor=body.cursor,
         limit=body.limit,
     )
+    return json_answer(found)
 
 
 @router.get("/properties")
