@@ -235,6 +235,18 @@ class Repository(ABC):
     def close(self) -> None:
         """Release files and connections; harmless to repeat."""
 
+    def scrub(self) -> None:
+        """Make sure that what was erased is in no file of the store any more; for the end of a withdrawal.
+
+        An ``Erase`` alone takes content out of everything that can be asked. Where a backend's files may keep
+        copies of moved cells, this writes them anew, which takes time and room for a second copy.
+
+        Raises:
+            StorageFullError: There is no room for a second copy; nothing was changed.
+            BackendUnavailableError: The store is locked or away.
+        """
+        return None
+
     def iterate(
         self, type: str, *, datasets: Collection[str] | None = None, part_of: str | None = None
     ) -> Iterable[Record]:

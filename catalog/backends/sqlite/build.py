@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from provenance.ledger.keys import SigningKey
 from provenance.ledger.merkle import EMPTY_ROOT
 
 FORMAT = "1"
+_COMMENT = re.compile(r"--[^\n]*")
 
 
 def create_store(directory: Path, file_name: str, key_file: str, *, name: str) -> None:
@@ -50,18 +53,38 @@ def create_store(directory: Path, file_name: str, key_file: str, *, name: str) -
 def _fill(path: Path, key: SigningKey) -> None:
     head = Checkpoint(origin=key.name, size=0, root=EMPTY_ROOT).sign(key)
     meta = [("format", FORMAT), ("verifier_key", key.verifier().line())]
-    schema = files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(f"BEGIN;\n{schema}")
+        connection.executescript(f"BEGIN;\n{_schema()}")
         connection.executemany("INSERT INTO predicate VALUES (?, ?)", enumerate(PREDICATES, 1))
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
         connection.execute("INSERT INTO checkpoint VALUES (1, 0, '', x'', ?)", (head,))
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise translate(error) from error
+    finally:
+        connection.close()
+
+
+def _schema() -> str:
+    return files("catalog.backends.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+
+
+def read_schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Return kind, name and definition of everything that a store defines, apart from spaces and comments."""
+    rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master")
+    return {(kind, name, " ".join(_COMMENT.sub("", sql).split())) for kind, name, sql in rows}
+
+
+@lru_cache(maxsize=1)
+def expected_schema() -> set[tuple[str, str, str]]:
+    """Return what :func:`read_schema` gives for a store of this format."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.executescript(_schema())
+        return read_schema(connection)
     finally:
         connection.close()
 

@@ -6,11 +6,13 @@ The ledger is held against its signed head, the view against the bodies. Nothing
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 from catalog.backends.sqlite.bodies import parse_body
+from catalog.backends.sqlite.build import expected_schema, read_schema
 from catalog.backends.sqlite.check_view import check_view
 from catalog.backends.sqlite.snapshot import ERASED
 from catalog.model import Problem
@@ -19,6 +21,8 @@ from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import leaf_of
 from provenance.ledger.keys import VerifierKey
 from provenance.ledger.merkle import BLOCK, EMPTY_ROOT, Frontier
+
+_log = logging.getLogger(__name__)
 
 _ENTRIES = """
 SELECT e.sequence, e.time, e.principal, e.action, e.subject, e.version, e.reason, e.body_digest, b.salt, b.body
@@ -40,9 +44,12 @@ def check(connection: sqlite3.Connection, key: VerifierKey, *, trusted: str | No
         for (finding,) in connection.execute("PRAGMA integrity_check"):
             if finding != "ok":
                 yield Problem("store", str(finding))
+        if read_schema(connection) != expected_schema():
+            yield Problem("schema", "tables, indexes or triggers are not those of this format")
         yield from check_ledger(connection, key, trusted=trusted)
         yield from check_view(connection)
-    except sqlite3.DatabaseError as error:
+    except Exception as error:  # a damaged page can put any value of any kind anywhere
+        _log.debug("check ended early", exc_info=True)
         yield Problem("store", f"it cannot be read to the end: {error}")
 
 

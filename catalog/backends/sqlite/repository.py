@@ -350,6 +350,13 @@ class SqliteRepository(Repository):
             ledger.copy(connection, target)
 
     @override
+    def scrub(self) -> None:
+        with self._writing:
+            if self._closed:
+                raise BackendUnavailableError("the catalogue was closed")
+            self._writer.scrub()
+
+    @override
     def close(self) -> None:
         with self._writing:
             if self._closed:

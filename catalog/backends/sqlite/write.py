@@ -75,11 +75,26 @@ class Writer:
             if self._connection.in_transaction:
                 self._roll_back()
         if plan is not None and (plan.erased or self._scrub):
-            self.scrub()
+            self._empty_log()
         return outcomes
 
     def scrub(self) -> None:
-        """Take erased bodies out of the write-ahead log too; tried again later while a reader holds it."""
+        """Write the whole store anew: copies of erased cells that B-trees left when they were balanced go too.
+
+        Raises:
+            StorageFullError: There is no room for a second copy.
+            BackendUnavailableError: The store is locked.
+        """
+        try:
+            self._connection.execute("PRAGMA temp_store = FILE")
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA temp_store = MEMORY")
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Take what was erased out of the write-ahead log too; tried again later while a reader holds it."""
         self._scrub = True
         try:
             self._connection.execute(f"PRAGMA busy_timeout = {_SCRUB_MS}")

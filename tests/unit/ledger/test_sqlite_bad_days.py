@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import sqlite3
@@ -291,6 +292,33 @@ def test_erased_bytes_are_nowhere_in_the_files(repository: SqliteRepository, con
     for trace in (secret.encode(), path.encode(), *salts):
         assert not found(repository.directory, trace)
     assert list(repository.check()) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_scrubbing_takes_away_what_moved_cells_left_behind(repository: SqliteRepository, seed: int) -> None:
+    chance, ids = random.Random(seed), [new_iri() for _ in range(400)]
+
+    def person(number: int, longer: int) -> Put:
+        secret = f"SECRET-{number:04}-"
+        document = {"label": secret + "x" * longer, "notes": secret * chance.randrange(1, 20)}
+        return Put(id=ids[number], type="Participant", document=document, aliases=[f"{secret}{new_iri()}"])
+
+    for start in range(0, 400, 50):
+        do(repository, *(person(n, 0) for n in range(start, start + 50)))
+    order = chance.sample(range(400), 400)
+    for number in order[:200]:
+        do(repository, person(number, chance.randrange(60)), durability=Durability.PROCESS)
+    gone = chance.sample(range(400), 250)
+    do(repository, *(Erase(id=ids[number]) for number in gone))
+    repository.scrub()
+    content = b"".join(path.read_bytes() for path in repository.directory.rglob("*") if path.is_file())
+    assert [number for number in gone if f"SECRET-{number:04}-".encode() in content] == []
+    assert sum(f"SECRET-{n:04}-".encode() in content for n in range(400)) == 150
+    assert list(repository.check()) == []
+    do(repository, put())
+    repository.close()
+    with pytest.raises(BackendUnavailableError):
+        repository.scrub()
 
 
 def found(directory: Path, trace: bytes) -> bool:

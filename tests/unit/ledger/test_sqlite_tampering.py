@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -225,17 +226,44 @@ def test_a_store_rolled_back_to_an_older_copy_is_found_with_a_kept_checkpoint(tm
     repository.close()
 
 
-def test_a_flipped_byte_anywhere_is_found(original: Path, tmp_path: Path) -> None:
-    """A rotten disk: each kind of page, in the middle of what it holds."""
-    target = Path(shutil.copytree(original, tmp_path / "copy"))
-    content = (original / FILE).read_bytes()
-    missed = []
-    for place in range(100, len(content), len(content) // 60):
-        if content[place] == 0 and not any(content[place - 8 : place + 8]):
-            continue  # unused space
-        (target / FILE).write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+def content_of(directory: Path) -> list[str]:
+    connection = sqlite3.connect(directory / FILE)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flipped_byte_is_found_or_changes_nothing(original: Path, tmp_path: Path, seed: int) -> None:
+    """A rotten disk: any byte; those in unused space and in comments of the schema mean nothing."""
+    target, chance = Path(shutil.copytree(original, tmp_path / "copy")), random.Random(seed)
+    pristine, said = (original / FILE).read_bytes(), content_of(original)
+    found = 0
+    for _ in range(60):
+        place = chance.randrange(100, len(pristine))
+        if not any(pristine[place - 4 : place + 5]):
+            continue
+        (target / FILE).write_bytes(pristine[:place] + bytes([pristine[place] ^ 0x55]) + pristine[place + 1 :])
         for leftover in ("-wal", "-shm"):
             (target / f"{FILE}{leftover}").unlink(missing_ok=True)
-        if not problems(target):
-            missed.append(place)
-    assert missed == []
+        if problems(target):
+            found += 1
+        else:
+            assert [line.split("--")[0] for line in content_of(target)] == [line.split("--")[0] for line in said]
+    assert found > 20
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER quiet AFTER INSERT ON entry BEGIN DELETE FROM body; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE extra (x)",
+        "DROP INDEX entry_subject",
+        "ALTER TABLE record ADD COLUMN more TEXT",
+    ],
+)
+def test_a_changed_schema_is_found(copy: Path, statement: str) -> None:
+    alter(copy, statement)
+    assert "schema" in {problem.where for problem in problems(copy)}
