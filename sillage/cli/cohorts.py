@@ -105,7 +105,7 @@ def _reason(reason: dict[str, Any]) -> str:
 
 
 def _diff(people: People, body: dict[str, Any]) -> None:
-    for title in ("added", "removed", "changed"):
+    for title in ("added", "removed", "changed", "withdrawn"):
         people.say(f"{title}: {len(body[title])}")
         for item in body[title][:50]:
             people.say(f"  {item if isinstance(item, str) else item.get('participant')}")

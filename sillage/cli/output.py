@@ -44,7 +44,8 @@ class People(Output):
     """Tables, sentences, and progress on a terminal."""
 
     def __init__(self) -> None:
-        self._out = Console(highlight=False, soft_wrap=True)
+        # Off a terminal nothing is folded at eighty columns: what reads it there has no width.
+        self._out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
         self._err = Console(stderr=True, highlight=False)
 
     def answer(self, body: Any, human: Callable[[People], None]) -> None:
