@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from api.access import EVERYWHERE, PERMISSIONS, Permission, Principal, Role
 from catalog.model import Put, Record
 from catalog.repository import Repository
-from ontology.errors import NotFoundError, UnauthenticatedError
+from ontology.errors import IntegrityError, NotFoundError, UnauthenticatedError
 from ontology.identifiers import new_iri
 
 _RELEVANT = frozenset({"Agent", "Dataset", "Grant", "Token"})
@@ -97,7 +97,13 @@ class Identity:
 
     def _follow(self) -> None:
         """Forget everything when a token, grant or dataset has changed, or so much that looking is not worth it."""
-        newest = self._repository.sequence
+        try:
+            newest = self._repository.sequence
+        except IntegrityError:
+            # A damaged ledger must not keep the administrator from asking `check` what is wrong with it.
+            self._principals.clear()
+            self._expiry.clear()
+            return
         if newest == self._applied:
             return
         if newest - self._applied > _WORTH_LOOKING or self._has_relevant_changes():

@@ -8,7 +8,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from catalog.model import Problem
-from ontology.errors import SillageError
+from ontology.errors import IntegrityError, SillageError
 
 COUNTED = ("Dataset", "Participant", "Acquisition", "Entity", "Cohort", "Pipeline", "Task", "Identifier", "Vocabulary")
 
@@ -38,8 +38,14 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
 def check(catalogue: Catalogue, principal: Principal, *, data: bool = True) -> dict[str, Any]:
     """Verify the ledger, records, views and the checksum of every file that is here; report each problem."""
     principal.require(Permission.MAINTAIN)
-    problems = [{"where": p.where, "detail": p.detail} for p in _problems(catalogue, data=data)]
-    return {"valid": not problems, "problems": problems, "ledger_entries": catalogue.repository.sequence + 1}
+    problems: list[dict[str, str]] = []
+    entries: int | None = None
+    try:
+        problems += [{"where": p.where, "detail": p.detail} for p in _problems(catalogue, data=data)]
+        entries = catalogue.repository.sequence + 1
+    except IntegrityError as error:
+        problems.append({"where": "ledger", "detail": error.detail})
+    return {"valid": not problems, "problems": problems, "ledger_entries": entries}
 
 
 def _problems(catalogue: Catalogue, *, data: bool) -> Iterator[Problem]:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ontology.errors import InvalidRequestError, NotInstalledError
+from ontology.errors import IntegrityError, InvalidRequestError, NotInstalledError
 from sillage.cli.output import People
 from sillage.cli.session import session_of
+from sillage.client import ProblemError
 from sillage.exits import Exit
 
 
@@ -67,8 +68,16 @@ def reindex(context: typer.Context) -> None:
 def check(context: typer.Context) -> int:
     """Verify every invariant and every checksum; exits 1 when something is wrong."""
     session = session_of(context)
-    with session.client() as client, session.output.progress("Checking ..."):
-        body = client.post("check")
+    try:
+        with session.client() as client, session.output.progress("Checking ..."):
+            body = client.post("check")
+    except ProblemError as error:
+        # So damaged that the catalogue cannot even be opened or its caller known: that is the answer.
+        if error.code != IntegrityError.code:
+            raise
+        body = _damaged(str(error))
+    except IntegrityError as error:
+        body = _damaged(error.detail)
     session.output.answer(body, lambda people: _verdict(people, body))
     return Exit.DONE if body["valid"] else Exit.NO
 
@@ -104,6 +113,10 @@ def restore(
 def _made(people: People, body: dict[str, Any]) -> None:
     people.say(f"A new catalogue in {body['path']}\nid {body['id']}")
     people.say(f"The administrator's token is in {body['token_file']}; in this folder you need none.")
+
+
+def _damaged(detail: str) -> dict[str, Any]:
+    return {"valid": False, "problems": [{"where": "catalog", "detail": detail}], "ledger_entries": None}
 
 
 def _verdict(people: People, body: dict[str, Any]) -> None:

@@ -115,7 +115,16 @@ def test_registering_twice_is_a_conflict(catalog: Path, tmp_path: Path) -> None:
     assert sillage("init", catalog).code == 4
 
 
-def test_check_says_no_with_exit_code_one(catalog: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "DELETE FROM body WHERE rowid = (SELECT max(rowid) FROM body)",
+        "DELETE FROM entry WHERE rowid = (SELECT max(rowid) FROM entry)",
+        "DELETE FROM checkpoint",
+        "UPDATE record SET version = version + 1",
+    ],
+)
+def test_check_says_no_with_exit_code_one(catalog: Path, tmp_path: Path, deed: str) -> None:
     import shutil
     import sqlite3
 
@@ -123,7 +132,7 @@ def test_check_says_no_with_exit_code_one(catalog: Path, tmp_path: Path) -> None
     shutil.copytree(catalog, copy, symlinks=True)
     assert sillage("check", "--catalog", copy).code == 0
     database = sqlite3.connect(copy / "catalog.sqlite")
-    database.execute("DELETE FROM body WHERE rowid = (SELECT max(rowid) FROM body)")
+    assert database.execute(deed).rowcount > 0
     database.commit()
     database.close()
     done = sillage("check", "--catalog", copy, "--json")
