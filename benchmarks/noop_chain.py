@@ -160,7 +160,7 @@ def measure(rounds: int, *, large: int) -> list[Row]:
         row("no-op task with full record", "small", "bare subprocess (Python)", "bare", 3, 1.3),
         row("the same, 20k files in the dataset", "large", "91 files in the dataset", "small", 1.2, 1.05),
         row("the same, of the command true", "system", "bare /bin/true", "true"),
-        row("the same, of the command true", "system", "datalad run, one output", "datalad", 1 / 50, 1 / 200),
+        row("the same, of the command true", "system", "datalad run, one file", "datalad", 1 / 50, 1 / 200),
         row("task with one output saved", "write", "bare subprocess (Python)", "bare"),
         row(
             "task with one output saved", "write beside datalad", "datalad run, one output", "datalad", 1 / 50, 1 / 200
