@@ -18,7 +18,7 @@ from api.operations import records
 from api.wire import record_body
 from catalog.model import Commit, MustBeAt, Put, Record
 from executors.model import Environment
-from executors.pipelines.bundled import bundled_descriptor
+from executors.pipelines.bundled import bundled_files
 from executors.pipelines.descriptor import PipelineDescriptor
 from executors.pipelines.environment import check_lock, image_environment, python_environment
 from executors.pipelines.extension import PinnedEnvironment
@@ -30,14 +30,12 @@ from ontology.namespaces import SPECIALIZATION_OF
 PIPELINE = frozenset({"Pipeline"})
 ANY = frozenset({"Pipeline", "PipelineVersion"})
 MAX_FILES_BYTES = 50_000_000
-SKIPPED = ("__pycache__", ".git")
 
 
 def register_bundled(catalogue: Catalogue, principal: Principal, name: str) -> dict[str, Any]:
     """Register one of the pipelines that ship."""
-    path = bundled_descriptor(name)
-    descriptor = json.loads(path.read_text(encoding="utf-8"))
-    return register(catalogue, principal, descriptor, read_folder(path.parent))
+    files = bundled_files(name)
+    return register(catalogue, principal, json.loads(files["descriptor.json"]), files)
 
 
 def register(
@@ -206,15 +204,6 @@ def decode_files(encoded: Mapping[str, str]) -> dict[str, bytes]:
         return {path: base64.b64decode(text, validate=True) for path, text in encoded.items()}
     except binascii.Error as error:
         raise InvalidRequestError(f"a file is not base64: {error}", field="files") from error
-
-
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Return the files of a pipeline's folder by relative path, caches left out."""
-    return {
-        file.relative_to(folder).as_posix(): file.read_bytes()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.is_symlink() and not any(part in SKIPPED for part in file.parts)
-    }
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:

@@ -1,4 +1,8 @@
-"""The pipelines that ship: each a folder with ``descriptor.json`` and its scripts."""
+"""The pipelines that ship: each a folder with ``descriptor.json`` and its scripts.
+
+Modules that several of them need lie once in the folder ``shared``. A pipeline is mounted alone, so it is
+registered together with them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from pathlib import Path
 from ontology.errors import NotFoundError
 
 FOLDER = Path(__file__).parent / "bundled"
+SHARED = FOLDER / "shared"
 
 
 def list_bundled() -> list[str]:
@@ -29,3 +34,14 @@ def bundled_descriptor(name: str) -> Path:
             params={"names": names},
         )
     return FOLDER / name / "descriptor.json"
+
+
+def bundled_files(name: str) -> dict[str, bytes]:
+    """Return the files of a shipped pipeline by relative path, the shared modules among them.
+
+    Raises:
+        NotFoundError: No pipeline of that name ships.
+    """
+    folder = bundled_descriptor(name).parent
+    found = [*SHARED.glob("*.py"), *(path for path in folder.iterdir() if path.is_file())]
+    return {path.name: path.read_bytes() for path in sorted(found, key=lambda path: path.name)}

@@ -1,4 +1,4 @@
-"""Import the modules of a bundled pipeline as its script does: from its own folder, by their short names."""
+"""Bundled pipelines as they are registered: each folder with the shared modules, imported by their short names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
+from executors.pipelines.bundled import bundled_files, list_bundled
 
 Importer = Callable[[str], ModuleType]
 
@@ -22,8 +22,18 @@ def _own_modules(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.py")}
 
 
-def _importer(name: str) -> Iterator[Importer]:
-    folder = BUNDLED / name
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the pipelines as a catalogue keeps them."""
+    root = tmp_path_factory.mktemp("bundled")
+    for name in list_bundled():
+        (root / name).mkdir()
+        for path, content in bundled_files(name).items():
+            (root / name / path).write_bytes(content)
+    return root
+
+
+def _importer(folder: Path) -> Iterator[Importer]:
     hidden = {module: sys.modules.pop(module) for module in _own_modules(folder) if module in sys.modules}
     before = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
@@ -36,27 +46,27 @@ def _importer(name: str) -> Iterator[Importer]:
 
 
 @pytest.fixture
-def qc() -> Iterator[Importer]:
-    yield from _importer("image-qc")
+def qc(bundled: Path) -> Iterator[Importer]:
+    yield from _importer(bundled / "image-qc")
 
 
 @pytest.fixture
-def trainer() -> Iterator[Importer]:
-    yield from _importer("anomaly-autoencoder-train")
+def trainer(bundled: Path) -> Iterator[Importer]:
+    yield from _importer(bundled / "anomaly-autoencoder-train")
 
 
 @pytest.fixture
-def detector() -> Iterator[Importer]:
-    yield from _importer("anomaly-autoencoder")
+def detector(bundled: Path) -> Iterator[Importer]:
+    yield from _importer(bundled / "anomaly-autoencoder")
 
 
 @pytest.fixture(scope="session")
-def run_pipeline() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_pipeline(bundled: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a pipeline's script as a runner does: another process, a bare environment, the working folder current."""
 
     def run(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(BUNDLED / name / "run.py"), *map(str, arguments)],
+            [sys.executable, str(bundled / name / "run.py"), *map(str, arguments)],
             cwd=cwd,
             env={"PATH": os.environ["PATH"]},
             capture_output=True,

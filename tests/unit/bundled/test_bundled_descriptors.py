@@ -12,14 +12,6 @@ import pytest
 BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
 NAMES = ["anomaly-autoencoder", "anomaly-autoencoder-train", "image-qc"]
 
-# Modules that several pipelines carry a copy of, because each is mounted alone.
-COPIES = {
-    "images.py": NAMES,
-    "brain.py": NAMES,
-    "scans.py": NAMES[:2],
-    "network.py": NAMES[:2],
-    "residuals.py": NAMES[:2],
-}
 ALLOWED = {"numpy", "scipy", "nibabel", "torch", "PIL"}
 
 
@@ -61,17 +53,25 @@ def test_script_and_descriptor_agree(name: str) -> None:
             assert float(re.search(r"default=([\d.]+)", declared[1])[1]) == item["default-value"]
 
 
-@pytest.mark.parametrize(("module", "names"), sorted(COPIES.items()))
-def test_copies_are_equal(module: str, names: list[str]) -> None:
-    assert len({(BUNDLED / name / module).read_bytes() for name in names}) == 1
+def test_nothing_that_is_shared_lies_twice_or_is_used_once() -> None:
+    shared = {path.stem for path in (BUNDLED / "shared").glob("*.py")}
+    uses = dict.fromkeys(shared, 0)
+    for name in NAMES:
+        own = list((BUNDLED / name).glob("*.py"))
+        assert not shared & {path.stem for path in own}
+        text = "\n".join(path.read_text() for path in [*own, *(BUNDLED / "shared").glob("*.py")])
+        for module in shared:
+            used = re.search(rf"^(?:from|import) {module}\b", text, re.MULTILINE) is not None
+            uses[module] += used
+    assert all(count > 1 for count in uses.values()), uses
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_scripts_stand_alone(name: str) -> None:
+def test_scripts_stand_alone(bundled: Path, name: str) -> None:
     import sys
 
-    own = {path.stem for path in (BUNDLED / name).glob("*.py")}
-    for path in (BUNDLED / name).glob("*.py"):
+    own = {path.stem for path in (bundled / name).glob("*.py")}
+    for path in (bundled / name).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
