@@ -31,6 +31,18 @@ class Permission(StrEnum):
     MAINTAIN = "catalog.maintain"
 
 
+CATALOGUE_WIDE = frozenset(
+    {
+        Permission.LOAD_TERMS,
+        Permission.REGISTER_PIPELINE,
+        Permission.AUDIT,
+        Permission.MANAGE_ACCESS,
+        Permission.MAINTAIN,
+    }
+)
+"""What touches everybody's data at once: a grant on one dataset never gives it."""
+
+
 class Role(StrEnum):
     """A named set of permissions; see ``docs/reference/access.md``."""
 
@@ -94,14 +106,17 @@ class Principal:
         return allowed is None or governing(record) <= allowed
 
     def require(self, permission: Permission, record: Record | None = None) -> None:
-        """Raise unless the permission is held: on the record, or anywhere when no record is given.
+        """Raise unless the permission is held on the record.
+
+        Without a record any dataset will do, but for :data:`CATALOGUE_WIDE` permissions only the whole catalogue.
 
         Raises:
             NotFoundError: The principal may not even read the record.
             NotPermittedError: It may read the record but not do this.
         """
         if record is None:
-            if not any(permission in held for held in self.grants.values()):
+            scopes = [EVERYWHERE] if permission in CATALOGUE_WIDE else list(self.grants)
+            if not any(permission in self.grants.get(scope, frozenset()) for scope in scopes):
                 raise NotPermittedError(f"{permission} is not among what you may do")
             return
         if not self.may(Permission.READ, record):

@@ -69,7 +69,7 @@ def _subclasses() -> Iterator[Any]:
 
 def access_page() -> str:
     """Return the page of roles and permissions."""
-    from api.access import PERMISSIONS, Permission
+    from api.access import CATALOGUE_WIDE, PERMISSIONS, Permission
 
     roles = list(PERMISSIONS)
     lines = [
@@ -78,6 +78,10 @@ def access_page() -> str:
         "(404); what one may read but not do is refused (403). A derivative dataset may be read by whoever may read all",
         "the datasets that it comes from. Metadata of public datasets may be read by anybody with a token; landing pages",
         "of DOIs by everybody.\n",
+        "What touches everybody's data at once ("
+        + ", ".join(f"`{p}`" for p in sorted(CATALOGUE_WIDE))
+        + ") is given only",
+        "by a grant on the whole catalogue.\n",
         "| permission | " + " | ".join(roles) + " |",
         "|---|" + "---|" * len(roles),
     ]

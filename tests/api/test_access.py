@@ -77,6 +77,7 @@ def test_where_the_data_lie_is_told_only_to_those_who_write_them(
     assert "data_path" not in somebody("reader").get(f"datasets/{registered['id']}")
 
 
+TINY = b"[Term]\nid: X:1\nname: x\n"
 DEEDS: dict[str, Callable[[Client, dict[str, Any], Path], Any]] = {
     "read": lambda c, d, p: c.get(f"datasets/{d['id']}"),
     "freeze": lambda c, d, p: c.freeze_cohort("sex = 'female'"),
@@ -110,6 +111,28 @@ def test_each_role_may_do_what_it_is_for_and_nothing_else(
     answers = {deed: status_of(lambda deed=deed: DEEDS[deed](person, registered, other_study)) for deed in order}
     assert {deed for deed, status in answers.items() if status == 200} == MAY[role]
     assert {status for status in answers.values() if status != 200} <= {403}
+
+
+def test_an_administrator_of_one_dataset_is_none_of_the_catalogue(
+    client: Client, registered: dict[str, Any], other_study: Path, somebody: Somebody
+) -> None:
+    other = client.register_dataset(other_study)["id"]
+    person = somebody("administrator", dataset=other)
+    assert status_of(lambda: person.get(f"datasets/{other}")) == 200
+    grab = {"name": "me", "role": "administrator"}
+    for attempt in (
+        lambda: person.request("GET", "/api/v1/backup"),
+        lambda: person.post("principals", grab),
+        lambda: person.post("check"),
+        lambda: person.post("reindex"),
+        lambda: person.get("audit/entries"),
+        lambda: person.get("tokens"),
+        lambda: person.post("pipelines", {"descriptor": {}, "bundled": "image-qc"}),
+        lambda: person.request("POST", "/api/v1/terms", params={"name": "x.obo"}, content=TINY),
+        lambda: person.register_dataset(other_study),
+    ):
+        assert status_of(attempt) == 403
+    assert status_of(lambda: person.get(f"datasets/{registered['id']}")) == 404
 
 
 def test_a_revoked_token_is_refused_at_once(client: Client) -> None:

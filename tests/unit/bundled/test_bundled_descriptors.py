@@ -27,7 +27,7 @@ def test_every_folder_has_a_descriptor() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_boutiques_finds_the_descriptor_valid(name: str) -> None:
     boutiques = pytest.importorskip("boutiques.validator")
-    boutiques.validate_descriptor(_descriptor(name))
+    assert boutiques.validate_descriptor(_descriptor(name))["name"] == name
 
 
 @pytest.mark.parametrize("name", NAMES)

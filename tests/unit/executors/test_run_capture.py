@@ -117,7 +117,8 @@ def test_memory_that_is_only_the_services_own_is_not_the_tasks() -> None:
 
 
 def test_records_are_json() -> None:
-    json.dumps(datalad_run_record(spec(), outputs=[]))
+    record = datalad_run_record(spec(), outputs=[])
+    assert json.loads(json.dumps(record)) == record
 
 
 def test_runners_are_found_by_name(tmp_path: Path) -> None:

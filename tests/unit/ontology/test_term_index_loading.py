@@ -207,8 +207,11 @@ def test_threads_read_while_another_loads(index, toy_path):
 
 
 def test_closing_twice_is_harmless(index):
+    digest, file = index.digest, index.file
     index.close()
     index.close()
+    with TermIndex.open(file) as again:
+        assert again.digest == digest
 
 
 @pytest.mark.parametrize(
