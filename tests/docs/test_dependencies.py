@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADINGS = {"Base": None, "Extra `server`": "server", "Extra `pipelines`": "pipelines", "Extra `demo`": "demo"}
-HEADINGS["Extra `test`"] = "test"
+HEADINGS |= {f"Extra `{extra}`": extra for extra in ("neo4j", "elasticsearch", "test")}
 
 
 def declared() -> dict[str, dict[str, str]]:
