@@ -20,7 +20,7 @@ from catalog.search.binding import (
 )
 from catalog.search.conditions import negation, text_of
 from catalog.search.index import Reason, Terms
-from catalog.search.names import built_in_names
+from catalog.search.names import ANY, BUILT_IN, OF_DATASET, built_in_names
 from catalog.search.projection import Statement
 from catalog.search.value_tests import Below
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -35,6 +35,16 @@ class Described:
     statements: Mapping[str, Sequence[Statement]]
     acquisitions: Sequence[Described] = field(default=())
     """Of a participant: those that may be seen, by label and IRI."""
+
+    def said(self, name: str) -> Sequence[Statement]:
+        """Return the statements of a property; for ``*`` all that are the record's own."""
+        if name != ANY:
+            return self.statements.get(name, ())
+        own = (said for name, said in self.statements.items() if name not in _NOT_OWN)
+        return [statement for said in own for statement in said]
+
+
+_NOT_OWN = frozenset({*BUILT_IN, *OF_DATASET})
 
 
 def properties_asked(bound: Bound) -> frozenset[str]:
@@ -97,7 +107,7 @@ class Explainer:
         return [reason for reasons in holding for reason in reasons]
 
     def _some(self, bound: Some, record: Described, wanted: bool) -> list[Reason] | None:
-        passing = [s for s in record.statements.get(bound.property, ()) if bound.test.passes(s)]
+        passing = [s for s in record.said(bound.property) if bound.test.passes(s)]
         if bool(passing) is not wanted:
             return None
         if not wanted:
@@ -112,7 +122,7 @@ class Explainer:
             statement = replace(statement, original=None, source=None)
         return Reason(
             condition=text_of(bound.condition),
-            property=bound.property,
+            property=statement.name,
             value=statement.value,
             original=statement.original,
             unit=statement.unit,

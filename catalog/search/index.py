@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from catalog.model import Problem
 from catalog.repository import Repository
+from catalog.search.conditions import all_of
 from catalog.search.query import Query
 from ontology.term_model import Resolution, Term
 
@@ -182,6 +183,16 @@ class PropertyInfo:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """The range of a property's numbers, in the unit in which they are compared; ``whole``: none has a fraction."""
+
+    level: str
+    low: float
+    high: float
+    whole: bool
+
+
 class SearchIndex(ABC):
     """Cohort search over one catalogue. ``datasets`` everywhere: only records of these; None for all."""
 
@@ -252,6 +263,25 @@ class SearchIndex(ABC):
         Raises:
             InvalidRequestError: As for :meth:`find`; or the condition is not about an acquisition.
             AmbiguousError: A term means several things.
+        """
+
+    def count_each(
+        self, query: Query, conditions: Sequence[Query], *, datasets: Collection[str] | None
+    ) -> tuple[int, ...]:
+        """Return, for each of some conditions, how many of the hits of a query fulfil it as well.
+
+        Raises:
+            InvalidRequestError: As for :meth:`find`.
+            AmbiguousError: A term means several things.
+        """
+        both = (Query(all_of((query.root, condition.root))) for condition in conditions)
+        return tuple(self.find(each, datasets=datasets, limit=1).count for each in both)
+
+    @abstractmethod
+    def extent(self, name: str, *, datasets: Collection[str] | None = None) -> Extent | None:
+        """Return the range of a property's visible numbers; None where it has none.
+
+        A name that is known of participants is theirs; otherwise it is looked for among acquisitions.
         """
 
     @abstractmethod

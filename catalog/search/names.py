@@ -91,6 +91,24 @@ def well_known(level: Level) -> frozenset[str]:
     return frozenset(name for of, name in rows if of == level)
 
 
+ANY: Final = "*"
+"""Stands for every property of a record, where its words are looked for."""
+
+MAX_WORD: Final = 100
+
+
+@lru_cache(maxsize=65_536)
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of a text, each once: runs of letters and digits, without case, accents or ligatures.
+
+    Unicode NFKD without combining marks, case folded; words are cut at 100 characters. Every backend is given
+    these words, so that none has a tokeniser of its own.
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    kept = (c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))
+    return tuple(dict.fromkeys(word[:MAX_WORD] for word in "".join(kept).split()))
+
+
 @lru_cache(maxsize=65_536)
 def fold(text: str) -> str:
     """Return the form in which texts are compared: Unicode NFC, case folded, white space collapsed.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from catalog.model import Record
-from catalog.search.names import INDEX_ENTITIES, Level, built_in_names, canonical_name, fold
+from catalog.search.names import INDEX_ENTITIES, Level, built_in_names, canonical_name, fold, words
 from catalog.search.units import comparable
 from ontology.identifiers import last_part
 
@@ -71,6 +71,12 @@ class Statement:
             texts += [_other_form(text, "ses-") for text in texts]
         return frozenset(map(fold, texts))
 
+    def words(self) -> frozenset[str]:
+        """Return the words by which full text finds it: of value, original and label, where it is a text or term."""
+        if self.text is None and self.term is None:
+            return frozenset()
+        return frozenset(word for text in (self.text, self.original, self.label) if text for word in words(text))
+
     @property
     def facet(self) -> str:
         """Key under which a facet counts it: one per term, else per folded value."""
@@ -102,12 +108,12 @@ class AcquisitionEntry:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """A dataset as search knows it: its names, and name and version of what generated it (BIDS ``GeneratedBy``)."""
+    """A dataset as search knows it: its names, and what it says that its records share."""
 
     id: str
     label: str
     title: str | None = None
-    pipelines: tuple[tuple[str, str | None], ...] = ()
+    statements: frozenset[Statement] = frozenset()
 
 
 Entry = ParticipantEntry | AcquisitionEntry | DatasetEntry
@@ -134,8 +140,8 @@ def project(record: Record) -> Entry:
         return AcquisitionEntry(record.id, label, dataset, participant, frozenset(_acquisition(document)))
     if record.type == "Dataset":
         title = document.get("title")
-        pipelines = tuple(_pipelines(document.get("generated_by")))
-        return DatasetEntry(record.id, label, _clean(title) if isinstance(title, str) else None, pipelines)
+        said = frozenset(_dataset(document))
+        return DatasetEntry(record.id, label, _clean(title) if isinstance(title, str) else None, said)
     raise ValueError(f"records of type {record.type} are not searched")
 
 
@@ -151,8 +157,7 @@ def of_dataset(name: str, dataset: DatasetEntry) -> tuple[Statement, ...]:
     if name == "dataset":
         iri, label, title = dataset.id, dataset.label, dataset.title
         return (Statement(name, "text", text=iri, label=label, original=last_part(iri), source=title),)
-    said = (pipeline if name == "pipeline" else version for pipeline, version in dataset.pipelines)
-    return tuple(Statement(name, "text", text=text) for text in dict.fromkeys(said) if text)
+    return tuple(sorted((s for s in dataset.statements if s.name == name), key=repr))
 
 
 def built_in_forms(statement: Statement) -> frozenset[str]:
@@ -161,11 +166,25 @@ def built_in_forms(statement: Statement) -> frozenset[str]:
     return statement.forms() | ({fold(title)} if title else frozenset())
 
 
-def _pipelines(generated_by: Any) -> Iterator[tuple[str, str | None]]:
-    for item in _list(generated_by):
+def _dataset(document: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield name and version of what generated a dataset (BIDS ``GeneratedBy``)."""
+    for item in _list(document.get("generated_by")):
         name = _text(item.get("Name")) if isinstance(item, Mapping) else None
         if name:
-            yield name, _text(str(item.get("Version") or ""))
+            yield Statement("pipeline", "text", text=name)
+            version = _text(str(item.get("Version") or ""))
+            if version:
+                yield Statement("pipeline_version", "text", text=version)
+
+
+def to_row(statement: Statement) -> list[Any]:
+    """Return a statement as a list of JSON values; :func:`from_row` reads it."""
+    return [getattr(statement, name) for name in Statement.__slots__]
+
+
+def from_row(row: Sequence[Any]) -> Statement:
+    """Return the statement that :func:`to_row` wrote."""
+    return Statement(*row)
 
 
 def whole(number: float) -> int | float:

@@ -107,7 +107,20 @@ class Below:
         return statement.term in self.terms
 
 
-Test = Present | Equal | NumberRange | TextRange | Pattern | Below
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Some text of it holds a word of :func:`catalog.search.names.words`, or one that begins so."""
+
+    word: str
+    prefix: bool = False
+
+    def passes(self, statement: Statement) -> bool:
+        """Tell whether a statement passes."""
+        found = statement.words()
+        return any(word.startswith(self.word) for word in found) if self.prefix else self.word in found
+
+
+Test = Present | Equal | NumberRange | TextRange | Pattern | Below | Word
 
 
 def is_like(text: str, like: str) -> bool:

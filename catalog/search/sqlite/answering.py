@@ -10,7 +10,7 @@ from catalog.search.binding import BoundQuery, check_property
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
 from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
 from catalog.search.index import FacetValue, Hit, Terms
-from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
+from catalog.search.names import ANY, OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.paging import Position
 from catalog.search.projection import Statement, built_in
 from catalog.search.sqlite.scope import Scope
@@ -120,7 +120,7 @@ class Answering:
         rows = self.db.execute(
             f"SELECT l.{record}, q.name, {_STATEMENT} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
             " JOIN statement s ON s.key = l.statement JOIN property q ON q.key = s.property"
-            " WHERE q.name IN (SELECT value FROM json_each(?2))",
+            f" WHERE q.name IN (SELECT value FROM json_each(?2)) OR '{ANY}' IN (SELECT value FROM json_each(?2))",
             (keys, names),
         )
         found: dict[int, Said] = {}

@@ -88,8 +88,9 @@ def _misfiled(db: sqlite3.Connection) -> Iterator[Problem]:
     for key, folded, facet, name, *facts in rows:
         statement = Statement(name or "", *facts)
         forms = frozenset(form for (form,) in db.execute("SELECT folded FROM form WHERE statement = ?", (key,)))
+        said = frozenset(word for (word,) in db.execute("SELECT word FROM word WHERE statement = ?", (key,)))
         rightly = None if statement.text is None else fold(statement.text)
-        if (forms, folded, facet) != (statement.forms(), rightly, statement.facet):
+        if (forms, said, folded, facet) != (statement.forms(), statement.words(), rightly, statement.facet):
             yield Problem(f"search index, property {name}", "a value is filed under what it does not say")
 
 
@@ -101,7 +102,7 @@ def _agrees(db: sqlite3.Connection, record: Record) -> bool:
 def _stored(db: sqlite3.Connection, record: Record) -> Entry | None:
     """Return what the index has about a record, in the form of its projection."""
     if record.type == "Dataset":
-        sql = "SELECT iri, label, title, pipelines FROM dataset WHERE iri = ? AND withdrawn = 0"
+        sql = "SELECT iri, label, title, statements FROM dataset WHERE iri = ? AND withdrawn = 0"
         row = db.execute(sql, (record.id,)).fetchone()
         return dataset_entry(*row) if row else None
     if record.type == "Participant":

@@ -13,7 +13,7 @@ from typing import Final
 
 from ontology.errors import BackendUnavailableError, IntegrityError, SillageError, StorageFullError
 
-FORMAT: Final = "3"
+FORMAT: Final = "4"
 """Changes whenever the tables or what is written into them change; another format is rebuilt."""
 
 BUSY_SECONDS: Final = 60.0

@@ -14,14 +14,14 @@ from typing_extensions import override
 from catalog.model import Problem, Record
 from catalog.repository import Repository
 from catalog.search.binding import BoundQuery, bind
-from catalog.search.index import Answer, PropertyInfo, SearchCapabilities, SearchIndex, Terms
+from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
 from catalog.search.paging import check_limit, cursor_after, position_of
 from catalog.search.query import Query
 from catalog.search.sqlite import connection as files
 from catalog.search.sqlite.answering import Answering
 from catalog.search.sqlite.comparison import differences
-from catalog.search.sqlite.overview import facet_properties, properties
+from catalog.search.sqlite.overview import extent, facet_properties, properties
 from catalog.search.sqlite.scope import Scope
 from catalog.search.sqlite.translation import Sql, acquisitions
 from catalog.search.sqlite.writer import Writer
@@ -207,6 +207,11 @@ class SqlIndex(SearchIndex):
 
     def _bind(self, query: Query, scope: Scope, level: Level = Level.PARTICIPANT) -> BoundQuery:
         return bind(query, terms=self._terms, in_use=scope.in_use(), level=level)
+
+    @override
+    def extent(self, name: str, *, datasets: Collection[str] | None = None) -> Extent | None:
+        with self._pool.snapshot() as db:
+            return extent(Scope(db, datasets), name)
 
     @override
     def properties(self, *, datasets: Collection[str] | None = None) -> list[PropertyInfo]:

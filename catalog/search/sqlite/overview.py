@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 
 from catalog.search.conditions import literal_text
-from catalog.search.index import PropertyInfo
-from catalog.search.names import Level, well_known
+from catalog.search.index import Extent, PropertyInfo
+from catalog.search.names import Level, canonical_name, well_known
 from catalog.search.sqlite.scope import Scope
 from ontology.curies import contract
 
@@ -61,6 +61,22 @@ def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
                 count=scope.db.execute(sql, (json.dumps(keys),)).fetchone()[0],
                 examples=tuple(values[:EXAMPLES]),
             )
+
+
+def extent(scope: Scope, name: str) -> Extent | None:
+    """Return the range of a property's visible numbers, of participants first; None where it has none."""
+    where, parameters = scope.condition("r.dataset")
+    for level in (Level.PARTICIPANT, Level.ACQUISITION):
+        key = scope.property_key(level, canonical_name(name, level))
+        low, high, fractions = scope.db.execute(
+            "SELECT MIN(s.number), MAX(s.number), SUM(s.number <> ROUND(s.number)) FROM statement s"
+            f" WHERE s.property = ? AND s.kind = 'number'"
+            f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where})",
+            (key, *parameters),
+        ).fetchone()
+        if low is not None:
+            return Extent(level=level, low=low, high=high, whole=not fractions)
+    return None
 
 
 def facet_properties(scope: Scope) -> list[PropertyInfo]:

@@ -7,7 +7,7 @@ CREATE TABLE dataset (
     iri TEXT NOT NULL UNIQUE,
     label TEXT,
     title TEXT,
-    pipelines TEXT NOT NULL DEFAULT '[]',
+    statements TEXT NOT NULL DEFAULT '[]',
     withdrawn INTEGER NOT NULL DEFAULT 0
 );
 
@@ -75,6 +75,15 @@ CREATE TABLE form (
     PRIMARY KEY (property, folded, statement)
 ) WITHOUT ROWID;
 CREATE INDEX form_statement ON form (statement);
+
+-- The words by which full text finds a statement.
+CREATE TABLE word (
+    word TEXT NOT NULL,
+    property INTEGER NOT NULL,
+    statement INTEGER NOT NULL,
+    PRIMARY KEY (word, property, statement)
+) WITHOUT ROWID;
+CREATE INDEX word_statement ON word (statement);
 
 CREATE TABLE participant_statement (
     participant INTEGER NOT NULL,

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from catalog.search.binding import InUse
 from catalog.search.names import Level
-from catalog.search.projection import DatasetEntry, Statement, of_dataset
+from catalog.search.projection import DatasetEntry, Statement, from_row, of_dataset
 from catalog.search.units import is_comparable
 from catalog.search.value_tests import Test
 
@@ -24,7 +24,7 @@ class Scope:
 
     def __init__(self, db: sqlite3.Connection, datasets: Collection[str] | None) -> None:
         self.db = db
-        rows = db.execute("SELECT key, withdrawn, iri, label, title, pipelines FROM dataset").fetchall()
+        rows = db.execute("SELECT key, withdrawn, iri, label, title, statements FROM dataset").fetchall()
         allowed = None if datasets is None else frozenset(datasets)
         self.visible = {
             key: dataset_entry(*facts)
@@ -101,6 +101,6 @@ class Scope:
         return InUse(names=self.names, terms=self.terms, units=self.units)
 
 
-def dataset_entry(iri: str, label: str | None, title: str | None, pipelines: str) -> DatasetEntry:
+def dataset_entry(iri: str, label: str | None, title: str | None, statements: str) -> DatasetEntry:
     """Return a dataset from its row; one that was only mentioned so far is called by its IRI."""
-    return DatasetEntry(iri, label or iri, title, tuple((name, version) for name, version in json.loads(pipelines)))
+    return DatasetEntry(iri, label or iri, title, frozenset(map(from_row, json.loads(statements))))

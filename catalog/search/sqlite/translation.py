@@ -20,9 +20,9 @@ from catalog.search.binding import (
     Opposite,
     Some,
 )
-from catalog.search.names import BUILT_IN, OF_DATASET, Level, built_in_names
+from catalog.search.names import ANY, BUILT_IN, OF_DATASET, Level, built_in_names
 from catalog.search.sqlite.scope import Scope
-from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange
+from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange, Word
 
 _ALIAS = {Level.PARTICIPANT: "p", Level.ACQUISITION: "a"}
 _LINK = {
@@ -117,10 +117,13 @@ class _Translator:
             return Sql(f"COALESCE({alias}.dataset, 0) IN (SELECT value FROM json_each(?))", (passing,))
         if bound.property in BUILT_IN:
             return _on_columns([column.format(alias) for column in _COLUMNS[bound.property]], bound.test)
+        table, record = _LINK[bound.level]
+        if bound.property == ANY and isinstance(bound.test, Word):
+            found = Sql(f"{alias}.key IN (SELECT l.{record} FROM {table} l WHERE l.statement IN (")
+            return found + _word("SELECT w.statement FROM word w WHERE 1", bound.test) + "))"
         key = self.scope.property_key(bound.level, bound.property)
         if key is None:
             return FALSE
-        table, record = _LINK[bound.level]
         start = Sql(f"{alias}.key IN (SELECT l.{record} FROM {table} l WHERE l.statement IN (")
         return start + statements(key, bound.test) + "))"
 
@@ -142,6 +145,15 @@ def statements(property_key: int, test: Test) -> Sql:
             return Sql(form, (property_key, like))
         case Below(terms=terms):
             return of_property + _among("AND s.term", sorted(terms))
+        case Word():
+            return _word("SELECT w.statement FROM word w WHERE w.property = ?", test, property_key)
+
+
+def _word(start: str, test: Word, *parameters: int) -> Sql:
+    """Return the condition on a word; one that begins with a word lies between it and the last character there is."""
+    if not test.prefix:
+        return Sql(start + " AND w.word = ?", (*parameters, test.word))
+    return Sql(start + " AND w.word >= ? AND w.word < ?", (*parameters, test.word, test.word + "\U0010ffff"))
 
 
 def _equal(property_key: int, test: Equal) -> Sql:

@@ -17,6 +17,7 @@ from catalog.search.projection import (
     ParticipantEntry,
     Statement,
     project,
+    to_row,
 )
 
 _LINKS = {
@@ -35,7 +36,7 @@ _NEW_STATEMENT = (
     "INSERT INTO statement (digest, property, kind, text, folded, number, unit, term, label, original, source, session,"
     " facet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_WITHDRAWN_DATASET = "UPDATE dataset SET label = NULL, title = NULL, pipelines = '[]', withdrawn = 1 WHERE key = ?"
+_WITHDRAWN_DATASET = "UPDATE dataset SET label = NULL, title = NULL, statements = '[]', withdrawn = 1 WHERE key = ?"
 _UNUSED = (
     "SELECT s.key FROM statement s WHERE s.key = ?1"
     " AND NOT EXISTS (SELECT 1 FROM participant_statement l WHERE l.statement = ?1)"
@@ -98,8 +99,8 @@ class Writer:
 
     def _put_dataset(self, entry: DatasetEntry) -> None:
         self._db.execute(
-            "UPDATE dataset SET label = ?, title = ?, pipelines = ?, withdrawn = 0 WHERE key = ?",
-            (entry.label, entry.title, json.dumps(entry.pipelines), self._dataset(entry.id)),
+            "UPDATE dataset SET label = ?, title = ?, statements = ?, withdrawn = 0 WHERE key = ?",
+            (entry.label, entry.title, json.dumps([*map(to_row, entry.statements)]), self._dataset(entry.id)),
         )
 
     def _put_participant(self, entry: ParticipantEntry) -> None:
@@ -194,6 +195,7 @@ class Writer:
         facts = (s.kind, s.text, folded, s.number, s.unit, s.term, s.label, s.original, s.source, s.session, s.facet)
         key = self._db.execute(_NEW_STATEMENT, (digest, prop, *facts)).lastrowid or 0
         self._db.executemany("INSERT INTO form VALUES (?, ?, ?)", [(prop, form, key) for form in s.forms()])
+        self._db.executemany("INSERT INTO word VALUES (?, ?, ?)", [(word, prop, key) for word in s.words()])
         return key
 
     def _property(self, level: Level, name: str) -> int:
@@ -217,6 +219,7 @@ class Writer:
         self._db.execute("DELETE FROM property_use WHERE records <= 0")
         unused = [row for key in self._dropped if (row := self._db.execute(_UNUSED, (key,)).fetchone())]
         self._db.executemany("DELETE FROM form WHERE statement = ?", unused)
+        self._db.executemany("DELETE FROM word WHERE statement = ?", unused)
         self._db.executemany("DELETE FROM statement WHERE key = ?", unused)
         if unused:
             self._db.execute(
