@@ -15,6 +15,7 @@ settings.register_profile("ci", parent=settings.get_profile("local"), derandomiz
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
 
 ROOT = Path(__file__).resolve().parents[1]
+SERVICES = {"bubblewrap", "chromium", "neo4j_url", "elasticsearch_url"}
 REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
 KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
 
@@ -27,9 +28,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a service, by the fixtures that they ask for."""
+    """Mark the tests that use a service, by the fixtures that they ask for or the backend that they run over."""
     for item in items:
-        if {"bubblewrap", "chromium"} & set(getattr(item, "fixturenames", ())):
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        backends = {f"{value}_url" for value in parameters if isinstance(value, str)}
+        if SERVICES & (backends | set(getattr(item, "fixturenames", ()))):
             item.add_marker(pytest.mark.service)
 
 
@@ -59,6 +62,29 @@ def chromium() -> str:
     if path is None:
         _missing("chromium", "install the package chromium")
     return str(path)
+
+
+def _server(name: str) -> str:
+    from deploy.services.server import url_of
+    from deploy.services.service import ServiceError
+
+    try:
+        return url_of(name)
+    except ServiceError as error:
+        _missing(name, str(error))
+        raise
+
+
+@pytest.fixture(scope="session")
+def neo4j_url() -> str:
+    """URL of a real Neo4j: the one in SILLAGE_TEST_NEO4J, else one that is started here and left running."""
+    return _server("neo4j")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> str:
+    """URL of a real Elasticsearch: the one in SILLAGE_TEST_ELASTICSEARCH, else one that is started here."""
+    return _server("elasticsearch")
 
 
 @pytest.fixture(scope="session")
