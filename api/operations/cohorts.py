@@ -10,7 +10,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.wire import record_body
-from catalog import cohort as cohorts
+from catalog import cohorts
 from catalog.model import Commit, Put
 from catalog.search.query import Query, parse, parse_json
 from ontology.errors import InvalidRequestError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from catalog.backends.sqlite import SqliteRepository
-from catalog.cohort import CohortDiff, CohortDraft, cohort_digest, diff, freeze
+from catalog.cohorts import CohortDiff, CohortDraft, cohort_digest, diff, freeze
 from catalog.model import Commit, Erase, Put, Withdraw
 from catalog.search.query import parse
 from catalog.search.sqlite import SqlIndex
