@@ -13,12 +13,13 @@ from typing_extensions import override
 
 from catalog.model import Problem, Record
 from catalog.repository import Repository
+from catalog.search import index_file
 from catalog.search.binding import BoundQuery, bind
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
 from catalog.search.paging import check_limit, cursor_after, position_of
 from catalog.search.query import Query
-from catalog.search.sqlite import connection as files
+from catalog.search.sqlite import tables
 from catalog.search.sqlite.answering import Answering
 from catalog.search.sqlite.comparison import differences
 from catalog.search.sqlite.overview import extent, facet_properties, properties
@@ -39,7 +40,7 @@ class SqlIndex(SearchIndex):
     def __init__(self, path: Path, terms: Terms) -> None:
         self.path = path
         self._terms = terms
-        self._pool = files.Pool(path)
+        self._pool = index_file.Pool(path)
         self._lock = threading.RLock()
         self._covered = -1
         self._stored = -1
@@ -70,10 +71,10 @@ class SqlIndex(SearchIndex):
 
     def _make_if_needed(self) -> None:
         with self._pool.connection() as db:
-            if not files.is_current(db):
+            if not tables.is_current(db):
                 db.execute("BEGIN IMMEDIATE")
-                if not files.is_current(db):
-                    files.make_tables(db)
+                if not tables.is_current(db):
+                    tables.make_tables(db)
                 db.execute("COMMIT")
 
     @property
@@ -152,7 +153,7 @@ class SqlIndex(SearchIndex):
     def _rebuild(self, repository: Repository) -> int:
         self._ensure()
         with self._pool.writing() as db:
-            files.make_tables(db)
+            tables.make_tables(db)
             reached = -1
             while (newest := repository.sequence) > reached:
                 records = repository.records_since(reached, limit=BATCH)

@@ -189,7 +189,7 @@ def test_an_interrupted_catch_up_leaves_the_index_as_it_was(tmp_path: Path, monk
 
 
 def test_a_locked_file_is_a_service_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.search.sqlite.connection.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("catalog.search.index_file.BUSY_SECONDS", 0.1)
     repository = filled()
     index = opened(tmp_path / "search.sqlite", repository)
     other = sqlite3.connect(tmp_path / "search.sqlite", isolation_level=None)

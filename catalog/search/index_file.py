@@ -1,20 +1,16 @@
-"""Connections to the index's own file, and what SQLite's errors mean for an index that can be rebuilt."""
+"""Connections to the SQLite file of an index that can be rebuilt, and what its errors mean."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from ontology.errors import BackendUnavailableError, IntegrityError, SillageError, StorageFullError
-
-FORMAT: Final = "4"
-"""Changes whenever the tables or what is written into them change; another format is rebuilt."""
 
 BUSY_SECONDS: Final = 60.0
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -46,13 +42,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def make_tables(connection: sqlite3.Connection) -> None:
-    """Make every table anew, inside the caller's transaction."""
+def make_tables(connection: sqlite3.Connection, *, schema: str, meta: Mapping[str, str]) -> None:
+    """Make every table of a schema anew, inside the caller's transaction, and say in ``meta`` what is in the file."""
     drop_tables(connection)
-    schema = files("catalog.search.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
     for statement in _statements(schema):
         connection.execute(statement)
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("applied", "-1"), ("entry", "")])
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
 
 
 def drop_tables(connection: sqlite3.Connection) -> None:
@@ -60,7 +55,7 @@ def drop_tables(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     for (name,) in rows.fetchall():
         quoted = name.replace('"', '""')
-        connection.execute(f'DROP TABLE main."{quoted}"')
+        connection.execute(f'DROP TABLE IF EXISTS main."{quoted}"')
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -73,15 +68,15 @@ def _statements(script: str) -> Iterator[str]:
             pending = ""
 
 
-def is_current(connection: sqlite3.Connection) -> bool:
-    """Tell whether the file holds an index of this format."""
+def is_current(connection: sqlite3.Connection, written: str) -> bool:
+    """Tell whether the file holds an index of a format."""
     try:
         row = connection.execute("SELECT value FROM main.meta WHERE name = 'format'").fetchone()
     except sqlite3.OperationalError as error:
         if is_broken(error) or is_busy(error):
             raise
         return False
-    return row is not None and row[0] == FORMAT
+    return row is not None and row[0] == written
 
 
 def is_broken(error: sqlite3.Error) -> bool:
