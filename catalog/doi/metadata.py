@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.doi.controlled import SCHEMA
-from catalog.doi.licences import spdx_licence
 from catalog.doi.validate import require_valid
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import normalise_doi
+from ontology.licences import spdx_licence
 
 _TYPES: Mapping[str, tuple[str, str]] = {
     "Cohort": ("Collection", "Cohort of participants"),

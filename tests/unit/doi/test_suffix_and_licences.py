@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.doi.licences import spdx_licence
 from catalog.doi.suffix import encode_suffix, is_suffix, new_suffix
 from ontology.identifiers import normalise_doi
+from ontology.licences import spdx_licence
 
 
 @given(st.integers(min_value=0, max_value=2**40 - 1))
