@@ -68,7 +68,7 @@ def find(
         catalogue.iri,
         {"query": parsed.text, "count": answer.count, "shown": [hit.id for hit in answer.items]},
     )
-    return {**answer.to_json(), "total": answer.count, "query": parsed.text}
+    return {**answer.to_json(), "total": answer.count, "query": parsed.text, "query_json": parsed.json}
 
 
 def properties(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
