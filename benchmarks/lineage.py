@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.backends.sqlite import SqliteRepository
-from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY, PREDICATES
+from catalog.commits.predicates import LAST_LINEAGE_KEY, PREDICATES
 from ontology.identifiers import new_iri
 from ontology.namespaces import DERIVED_FROM
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from catalog.backends.sqlite.connection import translate
-from catalog.backends.sqlite.predicates import PREDICATES
+from catalog.commits.predicates import PREDICATES
 from ontology.errors import ConflictError
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.keys import SigningKey
@@ -20,16 +20,14 @@ FORMAT = "1"
 _COMMENT = re.compile(r"--[^\n]*")
 
 
-def create_store(directory: Path, file_name: str, key_file: str, *, name: str) -> None:
-    """Make an empty store and its signing key; the store gets its name only when it is whole.
+def create_store(directory: Path, file_name: str, key_file: str, *, key: SigningKey) -> None:
+    """Make an empty store and the file of its signing key; the store gets its name only when it is whole.
 
     Raises:
-        InvalidRequestError: ``name`` cannot name a key.
         ConflictError: A signing key is there without a store: it belongs to a ledger somewhere.
         StorageFullError: The disk is full.
         OSError: The directory cannot be written.
     """
-    key = SigningKey.generate(name)
     building, key_path = directory / f"{file_name}.new", directory / key_file
     key_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if building.exists():

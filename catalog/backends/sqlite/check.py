@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from catalog.backends.sqlite.bodies import parse_body
 from catalog.backends.sqlite.build import expected_schema, read_schema
 from catalog.backends.sqlite.check_view import check_view
-from catalog.backends.sqlite.snapshot import ERASED
+from catalog.commits.bodies import parse_body
+from catalog.commits.snapshot import ERASED
 from catalog.model import Problem
 from ontology.errors import SillageError
 from provenance.ledger.checkpoint import Checkpoint

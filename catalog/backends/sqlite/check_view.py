@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from catalog.backends.sqlite.bodies import parse_body
 from catalog.backends.sqlite.predicates import read
-from catalog.backends.sqlite.prepared import listed_files
-from catalog.backends.sqlite.snapshot import ERASED, LIVE, WITHDRAWN
+from catalog.commits.bodies import parse_body
+from catalog.commits.prepared import listed_files
+from catalog.commits.snapshot import ERASED, LIVE, WITHDRAWN
 from catalog.model import Problem
 from ontology.errors import IntegrityError, InvalidRequestError
 from ontology.namespaces import PART_OF

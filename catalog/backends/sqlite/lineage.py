@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY
+from catalog.commits.predicates import LAST_LINEAGE_KEY
 from catalog.model import Edge
 from catalog.repository import Lineage, LineageNode
 from ontology.errors import InvalidRequestError, NotFoundError

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from ontology import namespaces
+from catalog.commits.predicates import PREDICATES
 from ontology.errors import IntegrityError
-
-PREDICATES: tuple[str, ...] = (
-    *sorted(namespaces.LINEAGE),
-    namespaces.ASSOCIATED_WITH,
-    namespaces.ATTRIBUTED_TO,
-    namespaces.ACTED_ON_BEHALF_OF,
-    namespaces.INFLUENCED_BY,
-    namespaces.CONFORMS_TO,
-    namespaces.IDENTIFIES,
-)
-"""Known to every store from the start, numbered from 1 (a change is a new format); others get the next numbers."""
-
-LAST_LINEAGE_KEY = len(namespaces.LINEAGE)
-"""Predicates of lineage have the numbers from 1 to this one, so that a query need only compare."""
-PART_OF_KEY = PREDICATES.index(namespaces.PART_OF) + 1
 
 
 class Predicates:

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from catalog.backends.sqlite.bodies import parse_body
-from catalog.backends.sqlite.prepared import FILE
-from catalog.backends.sqlite.snapshot import ERASED
+from catalog.commits.bodies import parse_body
+from catalog.commits.prepared import FILE
+from catalog.commits.snapshot import ERASED
 from catalog.model import Edge, Page, Record
 from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError, WithdrawnError
 

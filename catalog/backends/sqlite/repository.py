@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-import threading
-import time
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import ClassVar
 
 from typing_extensions import override
@@ -19,8 +15,9 @@ from catalog.backends.sqlite import ledger, lineage, naming, reading
 from catalog.backends.sqlite.build import FORMAT, create_store
 from catalog.backends.sqlite.check import check
 from catalog.backends.sqlite.connection import Pool, connect, translate
-from catalog.backends.sqlite.prepared import PreparedCommit, prepare
-from catalog.backends.sqlite.write import Outcome, Writer
+from catalog.backends.sqlite.write import Writer
+from catalog.commits.line import WaitingLine
+from catalog.commits.prepared import prepare
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
 from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
 from ontology.errors import (
@@ -29,8 +26,6 @@ from ontology.errors import (
     IntegrityError,
     InvalidRequestError,
     NotFoundError,
-    OutcomeUnknownError,
-    SillageError,
     StorageFullError,
 )
 from provenance.ledger.entry import Entry
@@ -38,19 +33,6 @@ from provenance.ledger.keys import SigningKey, VerifierKey
 
 FILE_NAME = "catalog.sqlite"
 KEY_FILE = "keys/ledger.pem"
-_BATCH = 256
-"""Commits of waiting threads that are written in one transaction."""
-
-
-class _Waiting:
-    """A commit that waits for a thread to write it; ``wake`` gets a token when it is written, or may lead."""
-
-    __slots__ = ("commit", "outcome", "wake")
-
-    def __init__(self, commit: PreparedCommit) -> None:
-        self.commit = commit
-        self.outcome: Outcome | None = None
-        self.wake: SimpleQueue[None] = SimpleQueue()
 
 
 class SqliteRepository(Repository):
@@ -66,19 +48,17 @@ class SqliteRepository(Repository):
         self._key = key
         self._pool = Pool(directory / FILE_NAME)
         self._writer = Writer(connect(directory / FILE_NAME), key)
-        self._writing = threading.Lock()
-        self._waiting: deque[_Waiting] = deque()
-        self._last_batch = 0
-        self._closed = False
+        self._line = WaitingLine(self._writer.write)
 
     @classmethod
-    def create(cls, directory: Path, *, name: str) -> SqliteRepository:
-        """Make an empty repository with a new signing key; the directory is made if need be.
+    def create(cls, directory: Path, *, name: str, key: SigningKey | None = None) -> SqliteRepository:
+        """Make an empty repository; the directory is made if need be.
 
         Args:
             directory: Where the catalogue lies.
             name: Origin of the ledger in its checkpoints: nobody else's, without spaces and plus signs,
                 such as ``sillage/<UUID>``.
+            key: Signing key of the ledger that will be loaded; without it a new one is made.
 
         Raises:
             InvalidRequestError: ``name`` cannot be an origin.
@@ -89,7 +69,7 @@ class SqliteRepository(Repository):
         if (directory / FILE_NAME).exists():
             raise ConflictError(f"there is a catalogue in {directory} already", field="directory")
         try:
-            create_store(directory, FILE_NAME, KEY_FILE, name=name)
+            create_store(directory, FILE_NAME, KEY_FILE, key=key or SigningKey.generate(name))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFullError("the disk is full") from error
@@ -148,67 +128,7 @@ class SqliteRepository(Repository):
 
     @override
     def commit(self, commit: Commit) -> Committed:
-        waiting = _Waiting(prepare(commit))
-        self._waiting.append(waiting)
-        try:
-            while waiting.outcome is None:
-                if self._writing.acquire(blocking=False):
-                    self._lead()
-                else:
-                    waiting.wake.get()
-        except BaseException:
-            self._wake_next()  # this thread may have been woken to lead
-            raise
-        if isinstance(waiting.outcome, SillageError):
-            raise waiting.outcome
-        return waiting.outcome
-
-    def _lead(self) -> None:
-        """Write what all threads wait for, in one transaction; then let the next one lead.
-
-        The lock is given back before the queue is looked at: a thread that failed to get the lock had queued
-        before, and so is seen.
-        """
-        try:
-            self._write_waiting()
-        finally:
-            self._writing.release()
-            self._wake_next()
-
-    def _wake_next(self) -> None:
-        with suppress(IndexError):
-            self._waiting[0].wake.put(None)
-
-    def _gather(self) -> list[_Waiting]:
-        """Take the commits that wait, once as many have come as last time, or a moment has passed.
-
-        Threads that were just served mostly come back at once; a lone writer never waits here.
-        """
-        for _ in range(self._last_batch):
-            if len(self._waiting) >= self._last_batch:
-                break
-            time.sleep(0)
-        batch: list[_Waiting] = []
-        with suppress(IndexError):
-            while len(batch) < _BATCH:
-                batch.append(self._waiting.popleft())
-        self._last_batch = len(batch)
-        return batch
-
-    def _write_waiting(self) -> None:
-        batch = self._gather()
-        outcomes: Sequence[Outcome] = [OutcomeUnknownError("the thread that was writing was interrupted")] * len(batch)
-        try:
-            if self._closed:
-                raise BackendUnavailableError("the catalogue was closed")
-            if batch:
-                outcomes = self._writer.write([waiting.commit for waiting in batch])
-        except SillageError as error:
-            outcomes = [error] * len(batch)
-        finally:
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.outcome = outcome
-                waiting.wake.put(None)
+        return self._line.commit(prepare(commit))
 
     @override
     def get(self, id: str, *, version: int | None = None) -> Record:
@@ -351,16 +271,11 @@ class SqliteRepository(Repository):
 
     @override
     def scrub(self) -> None:
-        with self._writing:
-            if self._closed:
-                raise BackendUnavailableError("the catalogue was closed")
+        with self._line.alone():
             self._writer.scrub()
 
     @override
     def close(self) -> None:
-        with self._writing:
-            if self._closed:
-                return
-            self._closed = True
+        if self._line.close():
             self._pool.close()
             self._writer.close()

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from catalog.backends.sqlite.connection import BUSY_SECONDS, translate
-from catalog.backends.sqlite.plan import Plan
 from catalog.backends.sqlite.predicates import Predicates
-from catalog.backends.sqlite.prepared import PreparedCommit
-from catalog.backends.sqlite.snapshot import Snapshot
-from catalog.model import Committed, Durability
-from ontology.errors import IntegrityError, SillageError
-from provenance.ledger.checkpoint import Checkpoint
+from catalog.backends.sqlite.stored import StoredRows
+from catalog.commits.plan import Plan
+from catalog.commits.planning import Head, Outcome, next_head, plan_batch
+from catalog.commits.prepared import PreparedCommit
+from catalog.model import Durability
+from ontology.errors import IntegrityError
 from provenance.ledger.keys import SigningKey
-from provenance.ledger.merkle import BLOCK, Frontier
-
-Outcome = Committed | SillageError
+from provenance.ledger.merkle import BLOCK
 
 _HEAD = "SELECT size, time, peaks, (SELECT coalesce(max(key), 0) + 1 FROM node) FROM checkpoint WHERE id = 1"
 _MOVE_HEAD = "UPDATE checkpoint SET size = ?, time = ?, peaks = ?, note = ? WHERE id = 1"
@@ -29,15 +25,6 @@ _SCRUB_MS = 1_000
 _ERASE = """
 DELETE FROM body WHERE sequence IN (SELECT sequence FROM entry WHERE subject = ? AND version < ?)
 """
-
-
-class _Head(NamedTuple):
-    """Where the ledger ends, and the first key that is free."""
-
-    size: int
-    time: str
-    peaks: bytes
-    next_key: int
 
 
 class Writer:
@@ -64,7 +51,7 @@ class Writer:
             self._synchronise(any(commit.durability is Durability.FULL for commit in batch))
             self._connection.execute("BEGIN IMMEDIATE")
             head = self._head()
-            outcomes, plan = self._plan(batch, head)
+            outcomes, plan, _ = plan_batch(StoredRows(self._connection), self._predicates, head, batch)
             if plan is not None:
                 self._store(plan, head)
                 committing = True
@@ -119,38 +106,13 @@ class Writer:
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    def _plan(self, batch: Sequence[PreparedCommit], head: _Head) -> tuple[list[Outcome], Plan | None]:
-        """Plan the batch; a commit that fails half-way spoils the plan, which is then made without it."""
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        snapshot = Snapshot(self._connection, batch, next_key=head.next_key)
-        refused: dict[int, SillageError] = {}
-        while True:
-            plan = Plan(self._connection, snapshot, self._predicates, size=head.size, time=max(now, head.time))
-            outcomes: list[Outcome] = []
-            for place, commit in enumerate(batch):
-                if place in refused:
-                    outcomes.append(refused[place])
-                    continue
-                try:
-                    plan.admit(commit)
-                except SillageError as error:
-                    outcomes.append(error)
-                    continue
-                try:
-                    outcomes.append(plan.apply(commit))
-                except SillageError as error:
-                    refused[place] = error
-                    break
-            else:
-                return outcomes, plan if plan.entries else None
-
-    def _head(self) -> _Head:
+    def _head(self) -> Head:
         row = self._connection.execute(_HEAD).fetchone()
         if row is None:
             raise IntegrityError("the ledger has lost its head")
-        return _Head(*row)
+        return Head(*row)
 
-    def _store(self, plan: Plan, head: _Head) -> None:
+    def _store(self, plan: Plan, head: Head) -> None:
         self._many("INSERT INTO predicate (curie, key) VALUES (?, ?)", plan.predicates.items())
         self._many("INSERT INTO node VALUES (?, ?)", plan.nodes.items())
         self._many(_RECORD, [(key, *row) for key, row in plan.records.items()])
@@ -176,13 +138,7 @@ class Writer:
         if rows := list(rows):
             self._connection.executemany(statement, rows)
 
-    def _move_head(self, plan: Plan, head: _Head) -> None:
-        try:
-            frontier = Frontier.from_bytes(head.size, head.peaks)
-        except ValueError as error:
-            raise IntegrityError(f"the head of the ledger is damaged: {error}") from error
-        completed = frontier.extend(entry.leaf_hash() for entry in plan.entries)
-        first = head.size // BLOCK
-        self._many("INSERT INTO leaf_block VALUES (?, ?)", enumerate(completed, first))
-        note = Checkpoint(origin=self._key.name, size=frontier.size, root=frontier.root()).sign(self._key)
-        self._connection.execute(_MOVE_HEAD, (frontier.size, plan.entries[-1].time, frontier.peak_bytes(), note))
+    def _move_head(self, plan: Plan, head: Head) -> None:
+        moved = next_head(head, plan, self._key)
+        self._many("INSERT INTO leaf_block VALUES (?, ?)", enumerate(moved.blocks, head.size // BLOCK))
+        self._connection.execute(_MOVE_HEAD, (moved.size, moved.time, moved.peaks, moved.note))

@@ -7,15 +7,14 @@ others of its batch go on. Rows are written only from a finished plan.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from catalog.backends.sqlite.bodies import parse_body
-from catalog.backends.sqlite.cycles import find_cycle
-from catalog.backends.sqlite.predicates import LAST_LINEAGE_KEY, PART_OF_KEY, Predicates
-from catalog.backends.sqlite.prepared import (
+from catalog.commits.bodies import parse_body
+from catalog.commits.cycles import find_cycle
+from catalog.commits.predicates import LAST_LINEAGE_KEY, PART_OF_KEY, Numbering
+from catalog.commits.prepared import (
     Kind,
     ListedFile,
     PreparedChange,
@@ -24,16 +23,14 @@ from catalog.backends.sqlite.prepared import (
     quoted,
     quoted_list,
 )
-from catalog.backends.sqlite.snapshot import ERASED, LIVE, WITHDRAWN, Arrow, Node, RecordRow, Snapshot
+from catalog.commits.snapshot import ERASED, LIVE, WITHDRAWN, Arrow, Node, RecordRow, Snapshot, Stored
 from catalog.model import Committed, MustBeAbsent
 from ontology.errors import ConflictError, IntegrityError, NotFoundError, RequirementFailedError
 from provenance.ledger.entry import SALT_BYTES, Entry, body_digest
 
-_BODY = "SELECT body FROM body WHERE sequence = ?"
-
 
 class FileRow(NamedTuple):
-    """A row of the table ``file``, without its key."""
+    """The state of a file, without its key: the record, entry and place that mention it last."""
 
     record: int
     sequence: int
@@ -61,14 +58,14 @@ class Plan:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        stored: Stored,
         snapshot: Snapshot,
-        predicates: Predicates,
+        predicates: Numbering,
         *,
         size: int,
         time: str,
     ) -> None:
-        self._connection = connection
+        self._stored = stored
         self._snapshot = snapshot
         self._predicates = predicates
         self._size = size
@@ -320,10 +317,10 @@ class Plan:
     def _body(self, sequence: int) -> Any:
         if sequence >= self._size:
             return parse_body(next(body for at, _, body in reversed(self.bodies) if at == sequence))
-        row = self._connection.execute(_BODY, (sequence,)).fetchone()
-        if row is None:
+        body = self._stored.body(sequence)
+        if body is None:
             raise IntegrityError(f"the body of entry {sequence} is missing")
-        return parse_body(row[0])
+        return parse_body(body)
 
     def _refuse_cycles(self) -> None:
         self._rested_on.update(target for _, target in self._added)

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from catalog.backends.sqlite.predicates import PART_OF_KEY
-from catalog.backends.sqlite.prepared import Kind, PreparedCommit
+from catalog.commits.prepared import Kind, PreparedCommit
 
 LIVE, WITHDRAWN, ERASED = 0, 1, 2
 
 Arrow = tuple[int, int]
 """Predicate and target of an edge, by their keys."""
 
-_NODES = """
-SELECT n.iri, n.key, f.record, r.type, r.version, r.first, r.sequence, r.state, r.dataset, r.label
-FROM json_each(?) AS asked
-JOIN node AS n ON n.iri = asked.value
-LEFT JOIN record AS r ON r.key = n.key
-LEFT JOIN file AS f ON f.key = n.key
-"""
-_EDGES = "SELECT source, predicate, target FROM edge WHERE source IN (SELECT value FROM json_each(?))"
-_ALIASES_OF = "SELECT record, name FROM alias WHERE record IN (SELECT value FROM json_each(?))"
-_ALIASES = "SELECT name, record FROM alias WHERE name IN (SELECT value FROM json_each(?))"
-_FILES_OF = """
-SELECT n.key, n.iri FROM edge AS e JOIN file AS f ON f.key = e.source AND f.record = e.target
-JOIN node AS n ON n.key = f.key WHERE e.target = ? AND e.predicate = ?
-"""
-
 
 class RecordRow(NamedTuple):
-    """A row of the table ``record``, without its key."""
+    """The state of a record, without its key. ``dataset`` is the key of the dataset that governs it.
+
+    A stored row need not say its dataset and label: planning asks for neither.
+    """
 
     type: str
     version: int
@@ -42,6 +27,35 @@ class RecordRow(NamedTuple):
     state: int
     dataset: int | None
     label: str
+
+
+NodeRow = tuple[str, int, int | None, RecordRow | None]
+"""Name, key, key of the record that lists the file of this name, and the record of this name."""
+
+
+class Stored(Protocol):
+    """What planning asks of a store, inside the transaction that will write."""
+
+    def nodes(self, names: Collection[str]) -> Iterable[NodeRow]:
+        """Return those of ``names`` that the store has."""
+
+    def edges_from(self, sources: Collection[int]) -> Iterable[tuple[int, int, int]]:
+        """Return the edges (source, predicate, target) that start at some nodes."""
+
+    def aliases_of(self, records: Collection[int]) -> Iterable[tuple[int, str]]:
+        """Return record and name of the aliases of some records."""
+
+    def holders(self, names: Collection[str]) -> Iterable[tuple[str, int]]:
+        """Return name and record of those of ``names`` that are aliases."""
+
+    def files_of(self, record: int) -> Iterable[tuple[int, str]]:
+        """Return key and IRI of all files that the versions of a record ever listed."""
+
+    def body(self, sequence: int) -> bytes | None:
+        """Return the body of an entry."""
+
+    def move(self, *, old: int, new: int) -> None:
+        """Give a node another key, and with it all edges and records that point at it."""
 
 
 class Node:
@@ -75,8 +89,8 @@ class Snapshot:
         holders: Key of the record that holds each alias that the batch mentions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, batch: Collection[PreparedCommit], *, next_key: int) -> None:
-        self._connection = connection
+    def __init__(self, stored: Stored, batch: Collection[PreparedCommit], *, next_key: int) -> None:
+        self._stored = stored
         self.nodes: dict[str, Node] = {}
         self.edges: defaultdict[int, frozenset[Arrow]] = defaultdict(frozenset)
         self.aliases: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
@@ -103,11 +117,11 @@ class Snapshot:
 
     def edges_from(self, sources: Iterable[int]) -> Iterator[tuple[int, int, int]]:
         """Yield stored edges (source, predicate, target)."""
-        yield from self._connection.execute(_EDGES, (json.dumps(list(sources)),))
+        yield from self._stored.edges_from(list(sources))
 
     def files_of(self, record: int) -> list[tuple[int, str]]:
         """Return key and IRI of all files that the stored versions of a record ever listed."""
-        return self._connection.execute(_FILES_OF, (record, PART_OF_KEY)).fetchall()
+        return list(self._stored.files_of(record))
 
     def _key(self) -> int:
         self._next += 1
@@ -115,11 +129,9 @@ class Snapshot:
 
     def _read_nodes(self, names: set[str]) -> None:
         self._asked |= names
-        for iri, key, owner, *row in self._connection.execute(_NODES, (json.dumps(list(names)),)):
+        for iri, key, owner, record in self._stored.nodes(names) if names else ():
             node = self.nodes[iri] = Node(key, iri, stored=True)
-            node.owner = owner
-            if row[0] is not None:
-                node.record = RecordRow(*row)
+            node.owner, node.record = owner, record
 
     def _number_records(self, batch: Collection[PreparedCommit]) -> None:
         """Give new records their keys, so that the order of keys is the order in which records were made.
@@ -139,9 +151,7 @@ class Snapshot:
     def _move(self, node: Node) -> None:
         old, node.key = node.key, self._key()
         self._moved.add(node.key)
-        for statement in ("UPDATE node SET key = ? WHERE key = ?", "UPDATE edge SET target = ? WHERE target = ?",
-                          "UPDATE record SET dataset = ? WHERE dataset = ?"):  # fmt: skip
-            self._connection.execute(statement, (node.key, old))
+        self._stored.move(old=old, new=node.key)
 
     def _read_changed(self, batch: Collection[PreparedCommit]) -> None:
         changed = {
@@ -154,13 +164,13 @@ class Snapshot:
             edges, aliases = defaultdict(set), defaultdict(set)
             for source, predicate, target in self.edges_from(changed):
                 edges[source].add((predicate, target))
-            for record, name in self._connection.execute(_ALIASES_OF, (json.dumps(list(changed)),)):
+            for record, name in self._stored.aliases_of(changed):
                 aliases[record].add(name)
             self.edges.update((key, frozenset(found)) for key, found in edges.items())
             self.aliases.update((key, frozenset(found)) for key, found in aliases.items())
         names = [name for commit in batch for change in commit.changes for name in change.aliases]
         if names:
-            self.holders.update(self._connection.execute(_ALIASES, (json.dumps(names),)))
+            self.holders.update(self._stored.holders(names))
 
 
 def _names(batch: Iterable[PreparedCommit]) -> Iterator[str]:
