@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from catalog.backends.sqlite.predicates import read
-from catalog.commits.bodies import parse_body
-from catalog.commits.prepared import listed_files
-from catalog.commits.snapshot import ERASED, LIVE, WITHDRAWN
+from catalog.commits.consistency import StoredRecord, check_record, mentioned_files
 from catalog.model import Problem
-from ontology.errors import IntegrityError, InvalidRequestError
+from ontology.errors import IntegrityError
 from ontology.namespaces import PART_OF
-
-_STATES = {None: LIVE, "withdrawn": WITHDRAWN, "erased": ERASED}
 
 _RECORDS = """
 SELECT r.key, n.iri, r.type, r.version, r.state, d.iri, r.label, e.subject, e.version, b.body
@@ -110,28 +106,11 @@ class _Groups:
 def _check_records(connection: sqlite3.Connection, listed: _Count) -> Iterator[Problem]:
     edges = _Groups(connection.execute(_RECORD_EDGES))
     aliases = _Groups(connection.execute(_ALIASES))
-    for key, iri, type, version, state, dataset, label, subject, entered, body in connection.execute(_RECORDS):
-        where = f"record {iri}"
-        found_edges, found_aliases = edges.take(key), {name for (name,) in aliases.take(key)}
-        content = _parsed(body)
-        if content is None:
-            yield Problem(where, "the body of its current version is missing or cannot be read")
-            continue
-        stands = (iri, type, version, state)
-        if stands != (content["id"], content["type"], content["version"], _STATES.get(content.get("state"))):
-            yield Problem(where, "its name, type, version or state is not what the body says")
-        if (subject, entered) != (content["id"], content["version"]):
-            yield Problem(where, "its entry is about something else")
-        document = content["document"]
-        if (dataset, label) != (_governing(content), _text(document.get("label"))):
-            yield Problem(where, "its dataset or label is not what the body says")
-        said = {(predicate, target) for predicate, target in content["edges"]}
-        if len(found_edges) != len(said) or said != set(found_edges):
-            yield Problem(where, "its edges are not those of the body")
-        if found_aliases != set(content["aliases"]):
-            yield Problem(where, "its aliases are not those of the body")
-        files = content.get("files") or document.get("files")
-        listed.files += len(files) if isinstance(files, list) else 0
+    for key, *row in connection.execute(_RECORDS):
+        names = {name for (name,) in aliases.take(key)}
+        problems, files = check_record(StoredRecord(*row), edges.take(key), names)
+        yield from problems
+        listed.files += files
     if aliases.rest():
         yield Problem("aliases", "some belong to no record")
 
@@ -166,13 +145,7 @@ def _check_files(connection: sqlite3.Connection, listed: _Count) -> Iterator[Pro
 def _mentions(connection: sqlite3.Connection, sequence: int) -> Mapping[str, tuple[Any, ...]]:
     """Return for each file of a body what its row should say."""
     row = connection.execute("SELECT body FROM body WHERE sequence = ?", (sequence,)).fetchone()
-    content = _parsed(None if row is None else row[0])
-    if content is None:
-        return {}
-    if "state" in content:
-        return dict.fromkeys(content["files"], (content["id"], None, None, ""))
-    files = listed_files(content["document"])
-    return {file.id: (content["id"], place, file.sha256, file.label) for place, file in enumerate(files)}
+    return mentioned_files(None if row is None else row[0])
 
 
 def _check_superseded(connection: sqlite3.Connection) -> Iterator[Problem]:
@@ -183,27 +156,3 @@ def _check_superseded(connection: sqlite3.Connection) -> Iterator[Problem]:
             row = connection.execute(_FILE, (iri,)).fetchone()
             if row is None or row[0] != record or row[1] < sequence:
                 yield Problem(f"file {iri}", f"entry {sequence} lists it, and it is not there")
-
-
-def _parsed(body: object) -> dict[str, Any] | None:
-    """Return a body that has the members of a record's; None otherwise."""
-    if not isinstance(body, bytes):
-        return None
-    try:
-        content = parse_body(body)
-        listed_files(content["document"])
-    except (ValueError, TypeError, KeyError, AttributeError, InvalidRequestError):
-        return None
-    whole = {"id", "type", "version", "edges", "aliases"} <= content.keys()
-    return content if whole and isinstance(content["edges"], Sequence) else None
-
-
-def _governing(content: Mapping[str, Any]) -> str | None:
-    if content["type"] == "Dataset":
-        return str(content["id"])
-    dataset = content["document"].get("dataset")
-    return dataset if isinstance(dataset, str) else None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from catalog.backends.sqlite.tree import ENTRY_COLUMNS, StoredTree, entry_of
+from catalog.backends.sqlite.tree import ENTRY_COLUMNS, StoredTree
+from catalog.commits import proofs
+from catalog.commits.entries import entry_of, page_of, refuse_limit, verbs_of
 from catalog.model import Page
 from catalog.repository import StoredBody
-from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError
-from provenance.ledger import merkle
+from ontology.errors import IntegrityError, NotFoundError
 from provenance.ledger.entry import Entry
-
-_MAX_PAGE = 10_000
 
 
 def size(connection: sqlite3.Connection) -> int:
@@ -46,8 +45,7 @@ def entries(
     Raises:
         InvalidRequestError: The limit is out of bounds.
     """
-    if not 1 <= limit <= _MAX_PAGE:
-        raise InvalidRequestError(f"limit is {limit}, not between 1 and {_MAX_PAGE}", field="limit")
+    refuse_limit(limit)
     conditions, parameters = _conditions(subject=subject, action=action, principal=principal)
     rows = connection.execute(
         f"SELECT {ENTRY_COLUMNS} FROM entry WHERE {conditions} AND sequence > ? ORDER BY sequence LIMIT ?",  # noqa: S608
@@ -58,8 +56,7 @@ def entries(
         total = connection.execute(count, parameters).fetchone()[0]
     else:
         total = size(connection)
-    page = [entry_of(row) for row in rows[:limit]]
-    return Page(items=page, total=total, next=str(page[-1].sequence) if len(rows) > limit else None)
+    return page_of([entry_of(row) for row in rows], total=total, limit=limit)
 
 
 def _conditions(*, subject: str | None, action: str | None, principal: str | None) -> tuple[str, list[str]]:
@@ -69,9 +66,8 @@ def _conditions(*, subject: str | None, action: str | None, principal: str | Non
             conditions.append(f"{column} = ?")
             parameters.append(wanted)
     if action is not None and action.endswith(".*"):
-        noun = action[:-1]
         conditions.append("action >= ? AND action < ?")
-        parameters.extend((noun, noun[:-1] + "/"))
+        parameters.extend(verbs_of(action))
     elif action is not None:
         conditions.append("action = ?")
         parameters.append(action)
@@ -96,13 +92,7 @@ def inclusion(connection: sqlite3.Connection, sequence: int, tree_size: int | No
     Raises:
         NotFoundError: It is not in that tree.
     """
-    present = size(connection)
-    tree_size = present if tree_size is None else tree_size
-    if not 0 <= sequence < tree_size <= present:
-        raise NotFoundError(
-            f"entry {sequence} is not in a ledger of {min(tree_size, present)} entries", field="sequence"
-        )
-    return merkle.inclusion_proof(sequence, tree_size, StoredTree(connection).range_root)
+    return proofs.inclusion(sequence, tree_size, size(connection), StoredTree(connection).range_root)
 
 
 def consistency(connection: sqlite3.Connection, first: int, second: int | None) -> list[bytes]:
@@ -111,13 +101,7 @@ def consistency(connection: sqlite3.Connection, first: int, second: int | None) 
     Raises:
         InvalidRequestError: Not ``0 < first <= second <= size``.
     """
-    present = size(connection)
-    second = present if second is None else second
-    if not 0 < first <= second <= present:
-        raise InvalidRequestError(
-            f"from {first} to {second} is no range of a ledger of {present} entries", field="first"
-        )
-    return merkle.consistency_proof(first, second, StoredTree(connection).range_root)
+    return proofs.consistency(first, second, size(connection), StoredTree(connection).range_root)
 
 
 def copy(connection: sqlite3.Connection, target: Path) -> None:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from catalog.commits.lineage import UP, Link, depths_of, lineage_node, refuse_nonsense
 from catalog.commits.predicates import LAST_LINEAGE_KEY
 from catalog.model import Edge
-from catalog.repository import Lineage, LineageNode
-from ontology.errors import InvalidRequestError, NotFoundError
-from ontology.identifiers import last_part
-
-UP, DOWN = "up", "down"
-EXTERNAL = "External"
-"""Type of a node that edges name and no record describes."""
-
-Link = tuple[int, int, int]
-"""Source, predicate and target, by their keys."""
+from catalog.repository import Lineage
+from ontology.errors import NotFoundError
 
 _CLOSURE = """
 WITH RECURSIVE reached(key) AS (
@@ -51,11 +43,6 @@ class _Direction(NamedTuple):
     def fill(self, query: str) -> str:
         return query.format(near=self.near, far=self.far, lineage=LAST_LINEAGE_KEY)
 
-    @property
-    def places(self) -> tuple[int, int]:
-        """Where the two ends stand in a link."""
-        return (0, 2) if self.near == "source" else (2, 0)
-
 
 _UP, _DOWN = _Direction("source", "target"), _Direction("target", "source")
 
@@ -69,39 +56,17 @@ def lineage(
         NotFoundError: No such node.
         InvalidRequestError: A parameter is not one of those allowed.
     """
-    if direction not in (UP, DOWN):
-        raise InvalidRequestError(f"direction is {direction!r}, neither 'up' nor 'down'", field="direction")
-    if depth is not None and depth < 0:
-        raise InvalidRequestError(f"depth is {depth}, and cannot be negative", field="depth")
-    if limit is not None and limit < 1:
-        raise InvalidRequestError(f"limit is {limit}, and cannot be less than 1", field="limit")
+    refuse_nonsense(direction=direction, depth=depth, limit=limit)
     row = connection.execute("SELECT key FROM node WHERE iri = ?", (iri,)).fetchone()
     if row is None:
         raise NotFoundError(f"there is nothing by the name of {iri}", field="id")
     way = _UP if direction == UP else _DOWN
     if depth is None and limit is None:
         links = connection.execute(way.fill(_CLOSURE), {"start": row[0]}).fetchall()
-        depths, truncated = _depths(row[0], links, way), False
+        depths, truncated = depths_of(row[0], links, upward=way is _UP), False
     else:
         depths, links, truncated = _bounded(connection, row[0], way, depth=depth, limit=limit)
     return _described(connection, iri, direction, depths, links, truncated=truncated)
-
-
-def _depths(start: int, links: Iterable[Link], way: _Direction) -> dict[int, int]:
-    """Return the least distance of each node from ``start``, in the order in which breadth-first search meets them."""
-    onward: defaultdict[int, list[int]] = defaultdict(list)
-    near, far = way.places
-    for link in links:
-        onward[link[near]].append(link[far])
-    depths = {start: 0}
-    queue = [start]
-    for key in queue:
-        depth = depths[key] + 1
-        for reached in onward.get(key, ()):
-            if reached not in depths:
-                depths[reached] = depth
-                queue.append(reached)
-    return depths
 
 
 def _bounded(
@@ -135,11 +100,11 @@ def _described(
     *,
     truncated: bool,
 ) -> Lineage:
-    rows = {key: rest for key, *rest in connection.execute(_NODES, (json.dumps(list(depths)),))}
+    rows = {row[0]: row for row in connection.execute(_NODES, (json.dumps(list(depths)),))}
     curies = dict(connection.execute("SELECT key, curie FROM predicate"))
     nodes = []
     for key, depth in depths.items():
-        name, type, label = rows[key]
-        nodes.append(LineageNode(name, type or EXTERNAL, label or last_part(name), depth))
-    edges = [Edge(rows[source][0], curies[predicate], rows[target][0]) for source, predicate, target in links]
+        _, name, type, label = rows[key]
+        nodes.append(lineage_node(name, type, label, depth))
+    edges = [Edge(rows[source][1], curies[predicate], rows[target][1]) for source, predicate, target in links]
     return Lineage(iri, direction, nodes, edges, truncated)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 
-from ontology.errors import AmbiguousError, InvalidRequestError, NotFoundError
-from ontology.identifiers import URN, sha256_of
-
-_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
-_CANDIDATES = 10
+from catalog.commits.references import CANDIDATES, content_meant, names_meant, the_one
 
 _BY_NAME = """
 SELECT n.iri FROM node AS n WHERE n.iri = ? AND (EXISTS (SELECT 1 FROM record WHERE key = n.key)
@@ -41,33 +36,19 @@ def resolve(connection: sqlite3.Connection, reference: str) -> str:
     """
     row = connection.execute(_BY_NAME, (reference,)).fetchone()
     found = str(row[0]) if row is not None else find_alias(connection, reference)
-    if found is not None:
-        return found
-    candidates = _by_content(connection, reference) or _by_prefix(connection, reference)
-    if not candidates:
-        raise NotFoundError(f"nothing answers to {reference!r}", field="id")
-    if len(candidates) > 1:
-        raise AmbiguousError(
-            f"{reference!r} means several things",
-            field="id",
-            next_step="Give more of the identifier: " + ", ".join(candidates[:3]) + " ...",
-            params={"candidates": candidates},
-        )
-    return candidates[0]
+    return found or the_one(reference, _by_content(connection, reference) or _by_prefix(connection, reference))
 
 
 def _by_content(connection: sqlite3.Connection, reference: str) -> list[str]:
-    try:
-        sha256 = sha256_of(reference)
-    except (InvalidRequestError, ValueError):
+    sha256 = content_meant(reference)
+    if sha256 is None:
         return []
-    rows = connection.execute(_BY_CONTENT, (sha256, _CANDIDATES)).fetchall()
+    rows = connection.execute(_BY_CONTENT, (sha256, CANDIDATES)).fetchall()
     return [iri for iri, superseded in rows if superseded == rows[0][1]]
 
 
 def _by_prefix(connection: sqlite3.Connection, reference: str) -> list[str]:
-    prefix = reference.lower().removeprefix(URN)
-    if not _PREFIX.fullmatch(prefix):
+    bounds = names_meant(reference)
+    if bounds is None:
         return []
-    low = URN + prefix
-    return [iri for (iri,) in connection.execute(_BY_PREFIX, (low, low + "g", _CANDIDATES))]
+    return [iri for (iri,) in connection.execute(_BY_PREFIX, (*bounds, CANDIDATES))]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable
 
-from catalog.commits.bodies import parse_body
-from catalog.commits.prepared import FILE
+from catalog.commits.records import Row, file_of, page_start, past_version, record_of, version_of
 from catalog.commits.snapshot import ERASED
 from catalog.model import Edge, Page, Record
-from ontology.errors import IntegrityError, InvalidRequestError, NotFoundError, WithdrawnError
-
-Row = Sequence[Any]
+from ontology.errors import NotFoundError
 
 _ASKED = "(SELECT value FROM json_each(?))"
 _SELECT = """
@@ -53,55 +49,6 @@ SELECT s.iri, p.curie, t.iri FROM edge AS e
 JOIN predicate AS p ON p.key = e.predicate JOIN node AS s ON s.key = e.source JOIN node AS t ON t.key = e.target
 WHERE e.{end} IN (SELECT key FROM node WHERE iri IN {asked}) ORDER BY e.source, e.target, e.predicate
 """
-_MAX_PAGE = 1000
-
-
-def record_of(row: Row) -> Record:
-    """Return a row of the record query as a record.
-
-    Raises:
-        IntegrityError: Its body is missing.
-    """
-    _, iri, type, version, created, modified, sequence, state, body = row
-    if body is None:
-        raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": iri})
-    return Record(
-        id=iri,
-        type=type,
-        version=version,
-        created=created,
-        modified=modified,
-        sequence=sequence,
-        document=parse_body(body)["document"],
-        withdrawn=state != 0,
-    )
-
-
-def file_of(row: Row) -> Record:
-    """Return a row of the file query as a record of type ``File``; of a withdrawn file, only where it belonged.
-
-    Raises:
-        IntegrityError: The body that lists it is missing, or does not.
-    """
-    iri, position, dataset, owner, version, created, modified, sequence, state, body = row
-    document: dict[str, Any] = {}
-    if position is not None:
-        if body is None:
-            raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": iri})
-        files = parse_body(body)["document"].get("files", [])
-        if position >= len(files) or files[position].get("id") != iri:
-            raise IntegrityError(f"entry {sequence} does not list the file", params={"id": iri})
-        document = {member: value for member, value in files[position].items() if member != "id"}
-    return Record(
-        id=iri,
-        type=FILE,
-        version=version,
-        created=created,
-        modified=modified,
-        sequence=sequence,
-        document={**document, "part_of": owner, "dataset": dataset},
-        withdrawn=state != 0,
-    )
 
 
 def get(connection: sqlite3.Connection, iri: str) -> Record:
@@ -141,25 +88,9 @@ def versions(connection: sqlite3.Connection, iri: str) -> list[Record]:
     current = record_of(row)
     state = row[7]
     return [
-        _version(current, version, time, sequence, body, erased=state == ERASED)
+        past_version(current, version, time, sequence, body, erased=state == ERASED)
         for version, time, sequence, body in connection.execute(_VERSIONS, (iri,))
     ]
-
-
-def _version(current: Record, version: int, time: str, sequence: int, body: bytes | None, *, erased: bool) -> Record:
-    if body is None and not erased:
-        raise IntegrityError(f"the body of entry {sequence} is missing", params={"id": current.id})
-    content: dict[str, Any] = {"document": {}, "state": "erased"} if body is None else parse_body(body)
-    return Record(
-        id=current.id,
-        type=current.type,
-        version=version,
-        created=current.created,
-        modified=time,
-        sequence=sequence,
-        document=content["document"],
-        withdrawn="state" in content,
-    )
 
 
 def get_version(connection: sqlite3.Connection, iri: str, version: int) -> Record:
@@ -170,15 +101,7 @@ def get_version(connection: sqlite3.Connection, iri: str, version: int) -> Recor
         WithdrawnError: Its body was erased.
     """
     current = get(connection, iri)
-    if current.version == version:
-        return current
-    if current.type != FILE:
-        for record in versions(connection, iri):
-            if record.version == version:
-                if record.withdrawn and not record.document and version < current.version:
-                    raise WithdrawnError(f"version {version} of {iri} was erased", params={"id": iri})
-                return record
-    raise NotFoundError(f"{iri} has no version {version}", field="version")
+    return version_of(current, version, lambda: versions(connection, iri))
 
 
 def list_records(
@@ -196,12 +119,8 @@ def list_records(
     Raises:
         InvalidRequestError: The cursor or limit is not one of ours.
     """
-    if not 1 <= limit <= _MAX_PAGE:
-        raise InvalidRequestError(f"limit is {limit}, not between 1 and {_MAX_PAGE}", field="limit")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise InvalidRequestError("this cursor is not from an earlier page", field="cursor")
+    after = page_start(cursor, limit)
     key, rest, parameters = _selection(type, datasets=datasets, part_of=part_of)
-    after = -1 if cursor is None else int(cursor)
     page = f"SELECT DISTINCT {key} FROM {rest} AND {key} > ? ORDER BY {key} LIMIT ?"  # noqa: S608
     rows = connection.execute(
         f"{_SELECT} WHERE r.key IN ({page}) ORDER BY r.key", (*parameters, after, limit + 1)

@@ -5,28 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from ontology.errors import IntegrityError
-from provenance.ledger.entry import Entry
-from provenance.ledger.merkle import BLOCK, Frontier, fold
+from catalog.commits.entries import entry_of
+from catalog.commits.proofs import range_root
+from provenance.ledger.merkle import BLOCK
 
 ENTRY_COLUMNS = "sequence, time, principal, action, subject, version, reason, body_digest"
 _LEAVES = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE sequence >= ? AND sequence < ? ORDER BY sequence"  # noqa: S608
 _BLOCKS = "SELECT root FROM leaf_block WHERE number >= ? AND number < ? ORDER BY number"
-
-
-def entry_of(row: tuple[int, str, str, str, str, int | None, str | None, str | None]) -> Entry:
-    """Return a row of :data:`ENTRY_COLUMNS` as an entry."""
-    sequence, time, principal, action, subject, version, reason, body_digest = row
-    return Entry(
-        sequence=sequence,
-        time=time,
-        principal=principal,
-        action=action,
-        subject=subject,
-        version=version,
-        reason=reason,
-        body_digest=body_digest,
-    )
 
 
 class StoredTree:
@@ -42,13 +27,8 @@ class StoredTree:
             IntegrityError: An entry or block of the range is missing.
         """
         whole = begin + (end - begin) // BLOCK * BLOCK
-        blocks, rest = Frontier(), Frontier()
-        if whole > begin:
-            blocks.extend(root for (root,) in self._connection.execute(_BLOCKS, (begin // BLOCK, whole // BLOCK)))
-        rest.extend(self._leaves(whole, end))
-        if blocks.size != (whole - begin) // BLOCK or rest.size != end - whole:
-            raise IntegrityError(f"entries between {begin} and {end} are missing from the ledger")
-        return fold([*blocks.peaks, *rest.peaks])
+        blocks = (root for (root,) in self._connection.execute(_BLOCKS, (begin // BLOCK, whole // BLOCK)))
+        return range_root(begin, end, blocks=blocks, leaves=self._leaves(whole, end))
 
     def _leaves(self, begin: int, end: int) -> Iterator[bytes]:
         for row in self._connection.execute(_LEAVES, (begin, end)):
