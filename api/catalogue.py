@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from api.access import Role
+from api.engines import (
+    create_repository,
+    is_catalogue,
+    open_repository,
+    open_search,
+    read_mark,
+    write_mark,
+)
 from api.identity import Identity, grant_alias, new_token
-from api.settings import Settings, load_settings
+from api.settings import Settings, load_settings, refusal_of, split_account, write_engines
 from api.task_news import TaskNews
-from catalog.backends.sqlite import SqliteRepository
 from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
 from catalog.model import Commit, Put, Record
 from catalog.repository import Repository
 from catalog.search.index import SearchIndex
-from catalog.search.sqlite import SqlIndex
 from catalog.versions.store import DataStore
 from executors.registry import open_runner
 from executors.runner import Runner
 from ontology.crosswalk import Crosswalk
-from ontology.errors import ConflictError, InvalidRequestError, NotFoundError
+from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, SillageError
 from ontology.identifiers import new_iri
 from ontology.namespaces import ATTRIBUTED_TO
 from ontology.terms import TermIndex
@@ -41,12 +48,12 @@ class Catalogue:
     settings: Settings
     repository: Repository
     terms: TermIndex
-    search: SearchIndex
     store: DataStore
     identity: Identity
     registrar: Registrar
     record: Record
     task_news: TaskNews = field(default_factory=TaskNews)
+    _search: SearchIndex | None = None
     _runners: dict[str, Runner] = field(default_factory=dict)
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -60,6 +67,20 @@ class Catalogue:
     def title(self) -> str:
         """Name of the catalogue: as the settings say, otherwise as it was made."""
         return self.settings.title or str(self.record.document["title"])
+
+    @property
+    def search(self) -> SearchIndex:
+        """The search index, opened on first use: without it the rest of the catalogue works.
+
+        Raises:
+            BackendUnavailableError: Its service is away.
+            NotInstalledError: Its client library is missing.
+        """
+        if self._search is None:
+            with self._lock:
+                if self._search is None:
+                    self._search = open_search(self.directory, self.settings, self.terms, self.repository)
+        return self._search
 
     def crosswalk(self) -> Crosswalk:
         """Return a crosswalk over the terms that are loaded now."""
@@ -121,42 +142,103 @@ class Catalogue:
         for runner in self._runners.values():
             runner.close()
         self._runners.clear()
-        self.search.close()
+        if self._search is not None:
+            self._search.close()
         self.terms.close()
         self.repository.close()
 
 
-def create(directory: Path, *, title: str | None = None) -> dict[str, Any]:
+def create(
+    directory: Path,
+    *,
+    title: str | None = None,
+    repository_url: str | None = None,
+    search_url: str | None = None,
+) -> dict[str, Any]:
     """Make a new catalogue in ``directory`` and return ``{id, path, token_file}``.
 
+    Args:
+        directory: A new or empty folder.
+        title: Name of the catalogue.
+        repository_url: Server for records and ledger; unset: as the environment says, else SQLite in the folder.
+        search_url: Server for search; unset: as the environment says, else the index in the folder.
+
     Raises:
-        ConflictError: There is a catalogue already, or the folder holds other things.
-        InvalidRequestError: The path is not a folder that can be made.
+        ConflictError: There is a catalogue already, or the folder or server holds other things.
+        InvalidRequestError: The path is not a folder that can be made, or a URL is not one of an engine.
+        BackendUnavailableError: A server is away.
     """
-    if (directory / "catalog.sqlite").exists():
-        raise ConflictError(f"{directory} is a catalogue already", field="DIR", next_step="Use it with --catalog.")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConflictError(f"{directory} exists and is not an empty folder", field="DIR")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # What is said of participants is in there, and the keys: for nobody else on this machine.
-        directory.chmod(0o700)
-    except OSError as error:
-        raise InvalidRequestError(f"{directory}: {error.strerror}", field="DIR") from error
+    prepare_folder(directory)
+    engines = checked_engines(repository_url=repository_url, search_url=search_url)
+    settings = load_settings(directory, overrides=engines)
     iri = new_iri()
-    repository = SqliteRepository.create(directory, name=f"sillage/{iri.removeprefix('urn:uuid:')}")
     try:
-        secret, changes = _first_changes(iri, title or directory.resolve().name)
-        repository.commit(Commit(principal=iri, action="catalog.create", changes=changes))
-    finally:
-        repository.close()
+        repository = create_repository(directory, settings, name=f"sillage/{iri.removeprefix('urn:uuid:')}")
+        try:
+            secret, changes = _first_changes(iri, title or directory.resolve().name)
+            repository.commit(Commit(principal=iri, action="catalog.create", changes=changes))
+        finally:
+            repository.close()
+    except SillageError:
+        _empty(directory)
+        raise
     token = directory / TOKEN_FILE
     token.parent.mkdir(exist_ok=True)
     descriptor = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secret + "\n")
     TermIndex.open(directory / TERMS_FILE).close()
+    write_engines(directory, settings)
+    write_mark(directory, iri)
     return {"id": iri, "type": "Catalog", "path": str(directory.resolve()), "token_file": str(token)}
+
+
+def prepare_folder(directory: Path) -> None:
+    """Make the folder of a catalogue, for nobody else on this machine.
+
+    Raises:
+        ConflictError: There is a catalogue already, or the folder holds other things.
+        InvalidRequestError: The path is not a folder that can be made.
+    """
+    if is_catalogue(directory):
+        raise ConflictError(f"{directory} is a catalogue already", field="DIR", next_step="Use it with --catalog.")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConflictError(f"{directory} exists and is not an empty folder", field="DIR")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # What is said of participants is in there, and the keys.
+        directory.chmod(0o700)
+    except OSError as error:
+        raise InvalidRequestError(f"{directory}: {error.strerror}", field="DIR") from error
+
+
+def checked_engines(*, repository_url: str | None, search_url: str | None) -> dict[str, str]:
+    """Return the addresses of engines that somebody typed, by the names of their settings.
+
+    Raises:
+        InvalidRequestError: One is not the address of an engine, or holds a password, which others could read in the
+            list of processes.
+    """
+    given = {"repository_url": repository_url, "search_url": search_url}
+    for name, url in given.items():
+        if url is None:
+            continue
+        part = name.removesuffix("_url")
+        if split_account(url)[1] is not None:
+            raise InvalidRequestError(
+                f"--{part} holds an account",
+                field=f"--{part}",
+                next_step=f"Give SILLAGE_{part.upper()}_USER and SILLAGE_{part.upper()}_PASSWORD instead.",
+            )
+        if (why := refusal_of(name, url)) is not None:
+            raise InvalidRequestError(f"{url} is not the address of an engine", field=f"--{part}", next_step=why)
+    return {name: url for name, url in given.items() if url is not None}
+
+
+def _empty(directory: Path) -> None:
+    """Take away what was made of a catalogue that could not be finished."""
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _first_changes(iri: str, title: str) -> tuple[str, Sequence[Put]]:
@@ -197,28 +279,54 @@ def open_catalogue(directory: Path, *, settings: Settings | None = None) -> Cata
     Raises:
         NotFoundError: No catalogue is there.
         InvalidRequestError: Its settings cannot be read.
+        ConflictError: Its settings name a repository that holds another catalogue.
+        BackendUnavailableError: The repository is away.
     """
     # A task's folder, its mounts and its process each have another working directory than ours.
     directory = directory.resolve()
-    if not (directory / "catalog.sqlite").is_file():
+    if not is_catalogue(directory):
         raise NotFoundError(
             f"no catalogue in {directory}", field="catalog", next_step=f"Make one: sillage init {directory}"
         )
     settings = settings or load_settings(directory)
-    repository = SqliteRepository.open(directory)
-    terms = TermIndex.open(directory / TERMS_FILE)
-    iri = repository.find_alias(CATALOG_ALIAS)
+    registrar = _registrar(settings)
+    repository = open_repository(directory, settings)
+    try:
+        iri = _own_record(directory, repository)
+        return _joined(directory, settings, repository, registrar, iri)
+    except BaseException:
+        repository.close()
+        raise
+
+
+def _own_record(directory: Path, repository: Repository) -> str:
+    """Return the IRI of the catalogue that a repository holds.
+
+    Raises:
+        NotFoundError: It holds none.
+        ConflictError: It holds another one than the folder's.
+    """
+    iri, marked = repository.find_alias(CATALOG_ALIAS), read_mark(directory)
     if iri is None:
         raise NotFoundError(f"{directory} was never finished", next_step="Remove it and run sillage init again.")
+    if marked is not None and marked != iri:
+        raise ConflictError(
+            f"the repository holds another catalogue than {directory}",
+            field="repository_url",
+            next_step=f"Mend the setting repository_url: the catalogue's IRI is {marked}.",
+        )
+    return iri
+
+
+def _joined(directory: Path, settings: Settings, repository: Repository, registrar: Registrar, iri: str) -> Catalogue:
     return Catalogue(
         directory=directory,
         settings=settings,
         repository=repository,
-        terms=terms,
-        search=SqlIndex.open(directory / "search.sqlite", terms),
+        terms=TermIndex.open(directory / TERMS_FILE),
         store=DataStore(directory / "store"),
         identity=Identity(repository),
-        registrar=_registrar(settings),
+        registrar=registrar,
         record=repository.get(iri),
     )
 

@@ -6,16 +6,35 @@ an unknown key is refused. This is the only module that reads the environment.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ontology.errors import InvalidRequestError
 
 FILE_NAME = "sillage.toml"
+SQLITE: Final = "sqlite:"
+EMBEDDED: Final = "embedded:"
+PLAIN_SQL: Final = "sql:"
+REPOSITORY_SCHEMES: Final = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+SEARCH_SCHEMES: Final = ("http", "https")
+_NAMED: Final = {
+    "repository_url": ((SQLITE,), REPOSITORY_SCHEMES),
+    "search_url": ((EMBEDDED, PLAIN_SQL), SEARCH_SCHEMES),
+}
+_STORED: Final = (
+    "repository_url",
+    "repository_user",
+    "repository_password_file",
+    "search_url",
+    "search_user",
+    "search_password_file",
+)
 
 
 class Settings(BaseSettings):
@@ -32,6 +51,26 @@ class Settings(BaseSettings):
     )
     base_url: str | None = Field(
         default=None, description="Public address of the service, without a final slash; used in landing pages."
+    )
+    repository_url: str | None = Field(
+        default=None,
+        description="Repository on a server: `neo4j://` or `bolt://`, with TLS `neo4j+s://` or `bolt+s://`; "
+        "unset: SQLite in the catalogue's folder.",
+    )
+    repository_user: str | None = Field(default=None, description="Account on that server; unset: none is named.")
+    repository_password: SecretStr | None = Field(default=None, description="Password of that account.")
+    repository_password_file: Path | None = Field(
+        default=None, description="File that holds it instead, in the catalogue's folder unless it begins with a slash."
+    )
+    search_url: str | None = Field(
+        default=None,
+        description="Search on a server: Elasticsearch (`http://` or `https://`); `sql:` for plain SQL; "
+        "unset: the index in the catalogue's folder.",
+    )
+    search_user: str | None = Field(default=None, description="Account on the search server; unset: none is named.")
+    search_password: SecretStr | None = Field(default=None, description="Password of the search server's account.")
+    search_password_file: Path | None = Field(
+        default=None, description="File that holds the search server's password instead."
     )
     runner: str = Field(default="local", description="Runner that tasks use unless they name another.")
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
@@ -57,6 +96,27 @@ class Settings(BaseSettings):
         default="INFO", description="Least severe log line that is written."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_accounts_out_of_urls(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Keep what is secret in a URL where it is never shown."""
+        for part in ("repository", "search"):
+            url, user, password = split_account(values.get(f"{part}_url"))
+            if user is not None:
+                values = {**values, f"{part}_url": url}
+                values.setdefault(f"{part}_user", user)
+                if password is not None:
+                    values.setdefault(f"{part}_password", password)
+        return values
+
+    @field_validator("repository_url", "search_url")
+    @classmethod
+    def _know_the_scheme(cls, url: str | None, info: ValidationInfo) -> str | None:
+        refused = url is not None and refusal_of(str(info.field_name), url)
+        if refused:
+            raise ValueError(refused)
+        return url
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -70,26 +130,78 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def load_settings(catalog: Path, *, overrides: dict[str, Any] | None = None) -> Settings:
+def split_account(url: object) -> tuple[str | None, str | None, str | None]:
+    """Return a URL without its account (RFC 3986, section 3.2.1: userinfo), and the account's name and password."""
+    if not isinstance(url, str) or "@" not in url:
+        return url if isinstance(url, str) else None, None, None
+    parts = urlsplit(url)
+    account, _, host = parts.netloc.rpartition("@")
+    user, colon, password = account.partition(":")
+    clean = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
+    return clean, unquote(user), unquote(password) if colon else None
+
+
+def refusal_of(name: str, url: str) -> str | None:
+    """Say why a URL cannot be the setting ``name``; None where it can."""
+    words, schemes = _NAMED[name]
+    if url in words:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme in schemes and parts.hostname:
+        return None
+    return f"give {', '.join(f'{scheme}://HOST' for scheme in schemes)}, or {' or '.join(words)}"
+
+
+def load_settings(catalog: Path, *, overrides: dict[str, Any] | None = None, stored_engines: bool = False) -> Settings:
     """Return the settings of a catalogue: defaults, its ``sillage.toml``, the environment, ``overrides``.
+
+    Args:
+        catalog: Folder of the catalogue.
+        overrides: Values that beat all others.
+        stored_engines: Take the addresses of engines from the file alone, where two catalogues are open at once.
 
     Raises:
         InvalidRequestError: The file is not TOML, or a key or value is not one of ours.
     """
-    values: dict[str, Any] = {}
-    file = catalog / FILE_NAME
-    if file.is_file():
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequestError(f"{file} is not TOML: {error}", field=FILE_NAME) from error
-    values["catalog"] = catalog
+    stored = read_settings_file(catalog)
+    values = {**stored, "catalog": catalog}
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InvalidRequestError(
             f"setting {name}: {first['msg']}", field=name, next_step=f"Mend {FILE_NAME} or SILLAGE_{name.upper()}."
         ) from error
-    return settings.model_copy(update={"catalog": catalog, **(overrides or {})})
+    engines = {name: split_account(stored.get(name))[0] for name in _NAMED} if stored_engines else {}
+    return settings.model_copy(update={"catalog": catalog, **engines, **(overrides or {})})
+
+
+def read_settings_file(catalog: Path) -> dict[str, Any]:
+    """Return what the settings file of a catalogue says; nothing when there is none.
+
+    Raises:
+        InvalidRequestError: The file is not TOML.
+    """
+    file = catalog / FILE_NAME
+    if not file.is_file():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{file} is not TOML: {error}", field=FILE_NAME) from error
+
+
+def write_engines(catalog: Path, settings: Settings) -> None:
+    """Write the addresses of servers into the settings file of a catalogue, in place of those that it names.
+
+    Passwords are not written, nor anything else than what says where the engines are.
+    """
+    file = catalog / FILE_NAME
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    kept = [line for line in lines if line.partition("=")[0].strip() not in _STORED]
+    named = {name: value for name in _STORED if (value := getattr(settings, name)) is not None}
+    # Before everything else: what follows the head of a table belongs to that table.
+    written = [f"{name} = {json.dumps(str(value), ensure_ascii=False)}" for name, value in named.items()]
+    if written or lines:
+        file.write_text("\n".join([*written, *kept]) + "\n", encoding="utf-8")

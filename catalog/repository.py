@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
+from ontology.errors import UnsupportedError
 from provenance.ledger.entry import Entry
 
 
@@ -23,6 +24,8 @@ class RepositoryCapabilities:
     survives_power_cut: bool
     several_processes: bool
     supports_backup: bool
+    remote: bool = False
+    """Whether every call crosses a network: never to be made where nothing may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,14 @@ class StoredBody:
 
     salt: bytes
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An entry of the ledger with its body (None where it has none or was erased), as one store hands it to another."""
+
+    entry: Entry
+    body: StoredBody | None
 
 
 class Repository(ABC):
@@ -188,6 +199,42 @@ class Repository(ABC):
         Raises:
             NotFoundError: No such entry.
         """
+
+    def export(self, *, after: int = -1) -> Iterator[Entered]:
+        """Yield the entries after ``after`` in order, each with its salted body: all that a ledger is."""
+        reached = after
+        while page := self.entries(after=reached, limit=1000).items:
+            for entry in page:
+                yield Entered(entry, None if entry.body_digest is None else self.body(entry.sequence))
+            reached = page[-1].sequence
+
+    def load(self, entered: Iterable[Entered]) -> int:
+        """Append entries of another store's ledger exactly as they are; records, edges and aliases follow from them.
+
+        For a copy of a whole catalogue, into a repository that was made with that ledger's signing key. The first
+        entry follows the newest one that is here. Entries are taken in batches: what breaks off leaves the beginning
+        of the ledger, and can go on from :attr:`sequence`. A body that was erased is not needed: the tombstone says
+        what is left of its record.
+
+        Returns:
+            The sequence number of the newest entry.
+
+        Raises:
+            UnsupportedError: The backend cannot.
+            IntegrityError: An entry does not follow the one before it, or a body is not the one whose digest it holds.
+            StorageFullError: As for :meth:`commit`.
+            BackendUnavailableError: As for :meth:`commit`.
+        """
+        raise UnsupportedError(f"{type(self).__name__} cannot take over a ledger")
+
+    @property
+    def engine_version(self) -> str | None:
+        """Version of the software that stores, as it says itself; None where there is nothing to say.
+
+        Raises:
+            BackendUnavailableError: It is away.
+        """
+        return None
 
     @abstractmethod
     def inclusion_proof(self, sequence: int, tree_size: int | None = None) -> Sequence[bytes]:

@@ -13,6 +13,15 @@ from sillage.cli.session import session_of
 from sillage.client import ProblemError
 from sillage.exits import Exit
 
+RepositoryUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Server for records and ledger (neo4j://, bolt://); otherwise SQLite in DIR."),
+]
+SearchUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Server for search (http://, https://); otherwise an index in DIR."),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands on the command line."""
@@ -24,14 +33,16 @@ def init(
     context: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     title: Annotated[str | None, typer.Option(help="Name of the catalogue.")] = None,
+    repository: RepositoryUrl = None,
+    search: SearchUrl = None,
 ) -> None:
-    """Make a new catalogue."""
+    """Make a new catalogue: in its folder alone, or with records and search on servers."""
     session = session_of(context)
     try:
         from api.catalogue import create
     except ModuleNotFoundError as error:
         raise NotInstalledError(f"init needs {error.name}", next_step='pip install "sillage[server]"') from error
-    body = create(directory, title=title)
+    body = create(directory, title=title, repository_url=repository, search_url=search)
     session.output.answer(body, lambda people: _made(people, body))
 
 

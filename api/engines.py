@@ -1,0 +1,193 @@
+"""Which engine holds a catalogue: SQLite and the embedded index in its folder, or servers named by URL.
+
+The folder stays whatever the engines: it holds the keys, terms, settings and data. Its ``catalogue.toml`` says that it
+is a catalogue, and whose, so that a folder is never joined to another catalogue's server.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from api.settings import EMBEDDED, PLAIN_SQL, SQLITE, Settings
+from catalog.backends.sqlite import SqliteRepository
+from catalog.repository import Repository
+from catalog.search.index import SearchIndex, Terms
+from catalog.search.sqlite import SqlIndex
+from ontology.errors import BackendUnavailableError, IntegrityError, NotInstalledError, SillageError
+from provenance.ledger.keys import SigningKey
+
+MARK: Final = "catalogue.toml"
+KEYS: Final = "keys"
+SQLITE_FILE: Final = "catalog.sqlite"
+SQL_INDEX: Final = "search.sqlite"
+EMBEDDED_INDEX: Final = "search"
+VIEWS: Final = (SQL_INDEX, f"{SQL_INDEX}-wal", f"{SQL_INDEX}-shm", EMBEDDED_INDEX)
+"""What the engines in the folder keep that can be made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineName:
+    """An engine as it is shown: its kind, and its address without any account."""
+
+    kind: str
+    address: str | None = None
+
+
+def is_catalogue(directory: Path) -> bool:
+    """Tell whether a folder holds a catalogue; those made before there was a mark have the SQLite file."""
+    return (directory / MARK).is_file() or (directory / SQLITE_FILE).is_file()
+
+
+def write_mark(directory: Path, iri: str) -> None:
+    """Mark a folder as the catalogue ``iri``."""
+    text = f'# This folder is a catalogue. Settings stand in sillage.toml.\nformat = 1\nid = "{iri}"\n'
+    (directory / MARK).write_text(text, encoding="utf-8")
+
+
+def read_mark(directory: Path) -> str | None:
+    """Return the IRI of the catalogue to which a folder belongs; None where it was made before there was a mark.
+
+    Raises:
+        IntegrityError: The mark cannot be read.
+    """
+    try:
+        return str(tomllib.loads((directory / MARK).read_text(encoding="utf-8"))["id"])
+    except FileNotFoundError:
+        return None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        raise IntegrityError(f"{directory / MARK} does not say which catalogue this is") from error
+
+
+def repository_engine(settings: Settings) -> EngineName:
+    """Name the engine of the repository."""
+    url = settings.repository_url
+    return EngineName("sqlite") if url in (None, SQLITE) else EngineName("neo4j", url)
+
+
+def search_engine(settings: Settings) -> EngineName:
+    """Name the engine of search."""
+    url = settings.search_url
+    if url in (None, EMBEDDED):
+        return EngineName("embedded")
+    return EngineName("sql") if url == PLAIN_SQL else EngineName("elasticsearch", url)
+
+
+def create_repository(directory: Path, settings: Settings, *, name: str, key: SigningKey | None = None) -> Repository:
+    """Make an empty repository on the engine that the settings name.
+
+    Args:
+        directory: Folder of the catalogue, which keeps the signing key.
+        settings: Of the catalogue.
+        name: Origin of the ledger in its checkpoints.
+        key: Signing key of the ledger that will be loaded; a new one is made without it.
+
+    Raises:
+        ConflictError: The engine holds a catalogue already.
+        BackendUnavailableError: The engine is away, or refuses the account.
+        NotInstalledError: Its client library is missing.
+    """
+    url = settings.repository_url
+    if url is None or url == SQLITE:
+        return SqliteRepository.create(directory, name=name, key=key)
+    with _needs("neo4j"):
+        engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
+        account = _account(directory, settings, "repository")
+        made: Repository = engine.create(url, directory / KEYS, name=name, auth=account, key=key)
+        return made
+
+
+def open_repository(directory: Path, settings: Settings) -> Repository:
+    """Open the repository of a catalogue.
+
+    Raises:
+        NotFoundError: There is none.
+        BackendUnavailableError: The engine is away, or refuses the account.
+        IntegrityError: It is damaged, or belongs to another folder.
+        NotInstalledError: Its client library is missing.
+    """
+    url = settings.repository_url
+    if url is None or url == SQLITE:
+        return SqliteRepository.open(directory)
+    with _needs("neo4j"):
+        engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
+        opened: Repository = engine.open(url, directory / KEYS, auth=_account(directory, settings, "repository"))
+        return opened
+
+
+def open_search(directory: Path, settings: Settings, terms: Terms, repository: Repository) -> SearchIndex:
+    """Open the search index of a catalogue; one that is not there yet is begun.
+
+    Raises:
+        BackendUnavailableError: The engine is away, or refuses the account.
+        NotInstalledError: Its client library is missing.
+    """
+    url = settings.search_url
+    if url is None or url in (EMBEDDED, PLAIN_SQL):
+        return SqlIndex.open(directory / SQL_INDEX, terms)
+    with _needs("elasticsearch"):
+        engine: Any = import_module("catalog.search.elasticsearch").ElasticsearchIndex
+        name = origin_of(repository).replace("/", "-").lower()
+        opened: SearchIndex = engine.open(url, terms, name=name, auth=_account(directory, settings, "search"))
+        return opened
+
+
+def origin_of(repository: Repository) -> str:
+    """Return the name of a repository's ledger (C2SP tlog-checkpoint, origin)."""
+    return repository.verifier_key().partition("+")[0]
+
+
+def state_of(read: Any) -> tuple[int | None, SillageError | None]:
+    """Return the sequence number that an engine gives, or why it gives none.
+
+    Args:
+        read: Asks the engine.
+    """
+    try:
+        return int(read()), None
+    except SillageError as error:
+        return None, error
+
+
+def _account(directory: Path, settings: Settings, part: str) -> tuple[str, str] | None:
+    """Return user and password for a server.
+
+    Raises:
+        BackendUnavailableError: The file with the password cannot be read.
+    """
+    user: str | None = getattr(settings, f"{part}_user")
+    password: SecretStr | None = getattr(settings, f"{part}_password")
+    file: Path | None = getattr(settings, f"{part}_password_file")
+    if user is None:
+        return None
+    if password is not None:
+        return user, password.get_secret_value()
+    if file is None:
+        return user, ""
+    try:
+        return user, (directory / file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BackendUnavailableError(
+            f"the password of the {part} cannot be read from its file",
+            field=f"{part}_password_file",
+            next_step=f"Mend the setting {part}_password_file, or give SILLAGE_{part.upper()}_PASSWORD.",
+        ) from error
+
+
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != extra:
+            raise
+        raise NotInstalledError(
+            f"this catalogue is on {extra}, whose client is not installed", next_step=f'pip install "sillage[{extra}]"'
+        ) from error
