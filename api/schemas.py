@@ -85,6 +85,8 @@ class CohortQuery(Body):
 
     query: str | dict[str, Any] = Field(description="CQL2 text, or CQL2 JSON.")
     facets: list[str] = Field(default_factory=list, max_length=50)
+    histograms: list[str] = Field(default_factory=list, max_length=20, description="Properties with numbers.")
+    trees: list[str] = Field(default_factory=list, max_length=20, description="Properties mapped to terms.")
     explain: bool = False
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=1000)
@@ -96,7 +98,30 @@ class CohortAnswer(Answer):
     count: int
     items: list[dict[str, Any]]
     facets: dict[str, list[dict[str, Any]]]
+    histograms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    trees: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
     next: str | None
+
+
+class WhyNotQuery(Body):
+    """Which condition of a query takes away how much."""
+
+    query: str | dict[str, Any] = Field(description="CQL2 text, or CQL2 JSON.")
+    participant: str | None = Field(default=None, description="Id of a participant who was expected.")
+
+
+class WhyNotAnswer(Answer):
+    """What each condition takes away, and how one participant stands."""
+
+    count: int
+    conditions: list[dict[str, Any]]
+    participant: dict[str, Any] | None = None
+
+
+class Suggestions(Answer):
+    """What may stand at a place of a query."""
+
+    items: list[dict[str, Any]]
 
 
 class FreezeCohort(Body):

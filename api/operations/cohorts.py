@@ -12,12 +12,16 @@ from api.operations import records
 from api.wire import record_body
 from catalog import cohorts
 from catalog.model import Commit, Put
+from catalog.search.histogram import histogram
 from catalog.search.query import Query, parse, parse_json
+from catalog.search.removal import why_not as explain_removal
+from catalog.search.rollup import term_tree
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import new_iri
 
 MAX_PAGE = 1000
 COHORT = frozenset({"Cohort"})
+PARTICIPANT = frozenset({"Participant"})
 
 
 def parse_query(query: Any) -> Query:
@@ -39,11 +43,13 @@ def find(
     query: Any,
     *,
     facets: Sequence[str] = (),
+    histograms: Sequence[str] = (),
+    trees: Sequence[str] = (),
     explain: bool = False,
     cursor: str | None = None,
     limit: int = 50,
 ) -> dict[str, Any]:
-    """Return the participants that match, with facets and explanations when asked.
+    """Return the participants that match, with facets, histograms, trees and explanations when asked.
 
     Raises:
         InvalidRequestError: The query is malformed, or names an unknown property or term.
@@ -53,14 +59,10 @@ def find(
         raise InvalidRequestError(f"limit must be between 1 and {MAX_PAGE}", field="limit")
     parsed = parse_query(query)
     catalogue.refresh_search()
-    answer = catalogue.search.find(
-        parsed,
-        datasets=principal.datasets(Permission.READ),
-        facets=facets,
-        explain=explain,
-        cursor=cursor,
-        limit=limit,
-    )
+    datasets, search = principal.datasets(Permission.READ), catalogue.search
+    answer = search.find(parsed, datasets=datasets, facets=facets, explain=explain, cursor=cursor, limit=limit)
+    spread = {name: histogram(search, parsed, name, datasets=datasets) for name in histograms}
+    rolled = {name: term_tree(search, catalogue.terms, parsed, name, datasets=datasets) for name in trees}
     records.note_access(
         catalogue,
         principal,
@@ -68,7 +70,32 @@ def find(
         catalogue.iri,
         {"query": parsed.text, "count": answer.count, "shown": [hit.id for hit in answer.items]},
     )
-    return {**answer.to_json(), "total": answer.count, "query": parsed.text, "query_json": parsed.json}
+    return {
+        **answer.to_json(),
+        "histograms": {name: found.to_json() for name, found in spread.items()},
+        "trees": {name: [node.to_json() for node in nodes] for name, nodes in rolled.items()},
+        "total": answer.count,
+        "query": parsed.text,
+        "query_json": parsed.json,
+    }
+
+
+def why_not(
+    catalogue: Catalogue, principal: Principal, query: Any, *, participant: str | None = None
+) -> dict[str, Any]:
+    """Return what each condition of a query takes away; of a participant, which it does not meet and what it has.
+
+    Raises:
+        InvalidRequestError: As for :func:`find`.
+        NotFoundError: The participant is not one that the caller may read.
+    """
+    parsed = parse_query(query)
+    asked = records.find(catalogue, principal, participant, types=PARTICIPANT).id if participant else None
+    catalogue.refresh_search()
+    found = explain_removal(catalogue.search, parsed, datasets=principal.datasets(Permission.READ), participant=asked)
+    subject = asked or catalogue.iri
+    records.note_access(catalogue, principal, "cohort.why-not", subject, {"query": parsed.text, "count": found.count})
+    return {**found.to_json(), "query": parsed.text}
 
 
 def properties(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:

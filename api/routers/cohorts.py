@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from api.dependencies import Caller, Cursor, Limit, Open, json_answer, record_answer
 from api.operations import cohorts, records
-from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer
+from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer, WhyNotAnswer, WhyNotQuery
 
 router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
 
@@ -21,11 +21,19 @@ def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Response:
         principal,
         body.query,
         facets=body.facets,
+        histograms=body.histograms,
+        trees=body.trees,
         explain=body.explain,
         cursor=body.cursor,
         limit=body.limit,
     )
     return json_answer(found)
+
+
+@router.post("/why-not", response_model=WhyNotAnswer)
+def why_not(body: WhyNotQuery, catalogue: Open, principal: Caller) -> Response:
+    """Say what each condition of a query takes away, and which of them a participant does not meet."""
+    return json_answer(cohorts.why_not(catalogue, principal, body.query, participant=body.participant))
 
 
 @router.get("/properties")
