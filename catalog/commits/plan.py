@@ -159,7 +159,7 @@ class Plan:
             sequence,
             LIVE,
             self._governing(change.type, node.key, change.document or {}),
-            _label(change.document or {}),
+            label_of(change.document or {}),
         )
         self._connect(node.key, change.edges)
         if change.aliases or previous is not None:
@@ -205,7 +205,7 @@ class Plan:
             sequence,
             ERASED if erase else WITHDRAWN,
             self._governing(previous.type, node.key, document),
-            _label(document),
+            label_of(document),
         )
         aliases = [] if erase else before["aliases"]
         self._name(node.key, change.id, frozenset(aliases))
@@ -355,6 +355,7 @@ class Plan:
         return found
 
 
-def _label(document: Any) -> str:
+def label_of(document: Any) -> str:
+    """Return a document's label, empty where it has none."""
     label = document.get("label")
     return label if isinstance(label, str) else ""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from catalog.backends.sqlite.tree import ENTRY_COLUMNS, StoredTree
 from catalog.commits import proofs
 from catalog.commits.entries import entry_of, page_of, refuse_limit, verbs_of
 from catalog.model import Page
-from catalog.repository import StoredBody
+from catalog.repository import Entered, StoredBody
 from ontology.errors import IntegrityError, NotFoundError
 from provenance.ledger.entry import Entry
+
+_WHOLE = """
+SELECT e.sequence, e.time, e.principal, e.action, e.subject, e.version, e.reason, e.body_digest, b.salt, b.body
+FROM entry AS e LEFT JOIN body AS b ON b.sequence = e.sequence WHERE e.sequence > ? ORDER BY e.sequence
+"""
 
 
 def size(connection: sqlite3.Connection) -> int:
@@ -84,6 +90,12 @@ def body(connection: sqlite3.Connection, sequence: int) -> StoredBody | None:
         raise NotFoundError(f"there is no entry {sequence}", field="sequence")
     row = connection.execute("SELECT salt, body FROM body WHERE sequence = ?", (sequence,)).fetchone()
     return None if row is None else StoredBody(*row)
+
+
+def export(connection: sqlite3.Connection, after: int) -> Iterator[Entered]:
+    """Yield the entries after ``after`` with their bodies, in order."""
+    for *members, salt, content in connection.execute(_WHOLE, (after,)):
+        yield Entered(entry_of(tuple(members)), None if content is None else StoredBody(salt, content))
 
 
 def inclusion(connection: sqlite3.Connection, sequence: int, tree_size: int | None) -> list[bytes]:

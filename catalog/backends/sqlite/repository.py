@@ -18,8 +18,9 @@ from catalog.backends.sqlite.connection import Pool, connect, translate
 from catalog.backends.sqlite.write import Writer
 from catalog.commits.line import WaitingLine
 from catalog.commits.prepared import prepare
+from catalog.commits.replay import in_batches
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
-from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
+from catalog.repository import Entered, Lineage, Repository, RepositoryCapabilities, StoredBody
 from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
@@ -237,6 +238,23 @@ class SqliteRepository(Repository):
     def body(self, sequence: int) -> StoredBody | None:
         with self._pool.reading(snapshot=True) as connection:
             return ledger.body(connection, sequence)
+
+    @override
+    def export(self, *, after: int = -1) -> Iterator[Entered]:
+        with self._pool.reading(snapshot=True) as connection:
+            yield from ledger.export(connection, after)
+
+    @override
+    def load(self, entered: Iterable[Entered]) -> int:
+        for batch in in_batches(entered):
+            with self._line.alone():
+                self._writer.take_over(batch)
+        return self.sequence
+
+    @property
+    @override
+    def engine_version(self) -> str:
+        return sqlite3.sqlite_version
 
     @override
     def inclusion_proof(self, sequence: int, tree_size: int | None = None) -> Sequence[bytes]:

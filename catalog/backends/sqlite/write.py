@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from catalog.backends.sqlite.connection import BUSY_SECONDS, translate
 from catalog.backends.sqlite.predicates import Predicates
 from catalog.backends.sqlite.stored import StoredRows
 from catalog.commits.plan import Plan
-from catalog.commits.planning import Head, Outcome, next_head, plan_batch
+from catalog.commits.planning import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.prepared import PreparedCommit
+from catalog.commits.replay import replay_batch
 from catalog.model import Durability
+from catalog.repository import Entered
 from ontology.errors import IntegrityError
 from provenance.ledger.keys import SigningKey
 from provenance.ledger.merkle import BLOCK
@@ -46,13 +48,28 @@ class Writer:
             OutcomeUnknownError: The disk failed during the commit.
             IntegrityError: The store is damaged; nothing was written.
         """
+        self._synchronise(any(commit.durability is Durability.FULL for commit in batch))
+        return self._apply(lambda stored, head: plan_batch(stored, self._predicates, head, batch)).outcomes
+
+    def take_over(self, batch: Sequence[Entered]) -> None:
+        """Append entries of another store's ledger as they are, in one transaction.
+
+        Raises:
+            IntegrityError: They do not follow, or the store is damaged; nothing was written.
+            StorageFullError: As for :meth:`write`.
+            BackendUnavailableError: As for :meth:`write`.
+            OutcomeUnknownError: As for :meth:`write`.
+        """
+        self._synchronise(True)
+        self._apply(lambda stored, head: replay_batch(stored, self._predicates, head, batch))
+
+    def _apply(self, make_plan: Callable[[StoredRows, Head], Planned]) -> Planned:
         committing = False
         try:
-            self._synchronise(any(commit.durability is Durability.FULL for commit in batch))
             self._connection.execute("BEGIN IMMEDIATE")
             head = self._head()
-            outcomes, plan, _ = plan_batch(StoredRows(self._connection), self._predicates, head, batch)
-            if plan is not None:
+            planned = make_plan(StoredRows(self._connection), head)
+            if (plan := planned.plan) is not None:
                 self._store(plan, head)
                 committing = True
                 self._connection.execute("COMMIT")
@@ -63,7 +80,7 @@ class Writer:
                 self._roll_back()
         if plan is not None and (plan.erased or self._scrub):
             self._empty_log()
-        return outcomes
+        return planned
 
     def scrub(self) -> None:
         """Write the whole store anew: copies of erased cells that B-trees left when they were balanced go too.
@@ -97,7 +114,10 @@ class Writer:
 
     def _synchronise(self, full: bool) -> None:
         if full != self._full:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            try:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            except sqlite3.Error as error:
+                raise translate(error) from error
             self._full = full
 
     def _roll_back(self) -> None:
