@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ontology.branch_names import BranchNames
 from ontology.column_rules import MISSING, ColumnRules, parse_number
+from ontology.columns import Column, Columns, Instrument
 from ontology.crosswalk_tables import (
-    ANNOTATED,
     CATEGORICAL,
-    COLUMNS,
     CONTRAST,
     DISEASE,
     HEALTHY,
@@ -25,16 +25,14 @@ from ontology.crosswalk_tables import (
     NUMBER_UNITS,
     NUMBERS,
     SIDECAR,
+    TASK,
     TERMS,
     TEXTS,
 )
-from ontology.curies import expand
 from ontology.errors import SillageError
 from ontology.terms import Term, TermIndex
-from ontology.units import YEAR, in_years, ucum
+from ontology.units import YEAR, convert, ucum
 
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NOT_WORD: Final = re.compile(r"[^0-9a-z]+")
 _WITH_UNIT: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 _CACHED: Final = 200_000
 
@@ -80,20 +78,37 @@ class Crosswalk:
         self._values: dict[Any, Value] = {}
         self._acquisitions: dict[Any, dict[str, list[Value]]] = {}
         self._rules: dict[int, ColumnRules] = {}
+        self._columns: Columns | None = None
+        self._task_names: BranchNames | None = None
 
-    def participant_property(self, column: str, *, description: Mapping[str, Any] | None = None) -> str:
-        """Return the canonical name of the property that a column of ``participants.tsv`` states.
+    def column(
+        self, header: str, *, description: Mapping[str, Any] | None = None, table: Instrument | None = None
+    ) -> Column:
+        """Return what a column of a participants, sessions or phenotype table states.
 
         Args:
-            column: Header of the column, in any style (``Age``, ``age_years``, ``dominantHand``).
-            description: Its data dictionary entry; a Neurobagel annotation in it has the first word.
+            header: Name of the column, in any style (``Age``, ``age_years``, ``dominantHand``).
+            description: Its data dictionary entry, which has the first word.
+            table: The instrument that the whole table is about.
         """
-        if description:
-            annotated = ANNOTATED.get(self._column_rules(description).about or "")
-            if annotated:
-                return annotated
-        name = snake_case(column)
-        return COLUMNS.get(name.replace("_", " "), name)
+        return self._known_columns().read(header, description or None, table)
+
+    def instrument(self, name: str, description: Mapping[str, Any]) -> Instrument:
+        """Return the instrument that a table of ``phenotype/`` is named after.
+
+        Args:
+            name: The file's name without extension.
+            description: ``MeasurementToolMetadata`` of its data dictionary.
+        """
+        return self._known_columns().instrument(name, description)
+
+    def participant_property(self, column: str, *, description: Mapping[str, Any] | None = None) -> str:
+        """Return the harmonised name of the property that a column states; its own where it has none."""
+        return self.column(column, description=description).property
+
+    def declared_missing(self, original: str, description: Mapping[str, Any]) -> bool:
+        """Tell whether a data dictionary says that a cell stands for nothing, though it holds a word or a code."""
+        return original.strip() in self._column_rules(description).missing
 
     def categorical(self, prop: str) -> bool:
         """Tell whether a value of this property that has no term is worth reporting."""
@@ -104,7 +119,7 @@ class Crosswalk:
         """Tell whether a value (of a ``group`` column, say) means a disease, or that there is none."""
         if value.term is None:
             return False
-        return value.term == expand(HEALTHY) or value.term in self._branch(DISEASE)
+        return value.term in self._branch(HEALTHY) or value.term in self._branch(DISEASE)
 
     def value(
         self,
@@ -112,6 +127,7 @@ class Crosswalk:
         original: str,
         *,
         description: Mapping[str, Any] | None = None,
+        unit: str | None = None,
         source: str | None = None,
         session: str | None = None,
     ) -> Value:
@@ -121,25 +137,24 @@ class Crosswalk:
             prop: Canonical property (:meth:`participant_property`).
             original: The cell as found.
             description: The column's entry in the data dictionary (BIDS 1.11, tabular files; Neurobagel annotations).
+            unit: UCUM code of its number where the dictionary gives none.
             source: File that the cell comes from.
             session: Label of the session that it holds for.
         """
         self._forget_if_changed()
         rules = self._column_rules(description) if description else None
-        key = (prop, original, id(rules), source, session)
+        key = (prop, original, id(rules), unit, source, session)
         kept = self._values.get(key)
         if kept is None:
-            kept = self._values[key] = self._value(prop, original, rules, (source, session))
+            kept = self._values[key] = self._value(prop, original, rules, (unit, source, session))
         return kept
 
-    def _value(
-        self, prop: str, original: str, rules: ColumnRules | None, where: tuple[str | None, str | None]
-    ) -> Value:
-        source, session = where
+    def _value(self, prop: str, original: str, rules: ColumnRules | None, known: tuple[str | None, ...]) -> Value:
+        given, source, session = known
         text = original.strip()
         if text.casefold() in MISSING or (rules and text in rules.missing):
             return Value(value=None, original=original, source=source, session=session)
-        unit = rules.unit if rules else None
+        unit = (rules.unit if rules else None) or given
         label = rules.levels.get(text) if rules else None
         term = self._level_term(prop, text, rules)
         if term is None and label is None:
@@ -167,7 +182,8 @@ class Crosswalk:
             return None
         described = rules.levels.get(text) if rules else None
         for name in (described, text):
-            term = self._term(name, rule.roots) if name else None
+            means = rule.words.get(name.strip().casefold()) if name else None
+            term = (self._term(means, ()) if means else None) or (self._term(name, rule.roots) if name else None)
             if term is not None:
                 return term
         return None
@@ -212,7 +228,7 @@ class Crosswalk:
         for member, (prop, unit) in NUMBERS.items():
             if member in metadata:
                 given = metadata.get(NUMBER_UNITS.get(member, ""))
-                value = _measure(metadata[member], ucum(given) if isinstance(given, str) else unit, member)
+                value = _measure(metadata[member], ucum(given) if isinstance(given, str) else unit or None, member)
                 if value is not None:
                     found[prop] = [value]
         for member, prop in TEXTS.items():
@@ -220,6 +236,31 @@ class Crosswalk:
             if texts:
                 found[prop] = [Value(value=text, original=text, source=member) for text in texts]
         return found
+
+    def task(self, name: str, metadata: Mapping[str, Any]) -> Value:
+        """Return the task that a recording was made during.
+
+        Args:
+            name: Entity ``task`` of its file name.
+            metadata: Its sidecars; ``CogAtlasID`` has the first word, ``TaskName`` the last.
+        """
+        self._forget_if_changed()
+        given = metadata.get("CogAtlasID")
+        term = self._index.match(given) if isinstance(given, str) and given.strip() else None
+        for text in () if term else (name, *_texts(metadata.get("TaskName"))):
+            term = term or self._tasks().find(text) or self._tasks().find(text.casefold().removesuffix("task"))
+        return _termed(name, term, source="CogAtlasID" if term and given else "task")
+
+    def _tasks(self) -> BranchNames:
+        if self._task_names is None:
+            self._task_names = BranchNames(self._index, TASK)
+        return self._task_names
+
+    def _known_columns(self) -> Columns:
+        self._forget_if_changed()
+        if self._columns is None:
+            self._columns = Columns(self._index, self._column_rules)
+        return self._columns
 
     def _from_name(self, suffix: str, datatype: str) -> dict[str, list[Value]]:
         """Return modality and contrast as the file's name and folder give them."""
@@ -259,12 +300,8 @@ class Crosswalk:
         if digest != self._digest or len(self._values) > _CACHED or len(self._acquisitions) > _CACHED:
             self._values.clear()
             self._acquisitions.clear()
+            self._columns = self._task_names = None
             self._digest = digest
-
-
-def snake_case(name: str) -> str:
-    """Return a name in snake case: ``ManufacturersModelName`` gives ``manufacturers_model_name``."""
-    return _NOT_WORD.sub("_", _CAMEL.sub("_", name.strip()).casefold()).strip("_") or name.strip()
 
 
 def _age(
@@ -276,7 +313,7 @@ def _age(
     if number is None:
         return text, None
     given = YEAR if rules and rules.is_duration else unit or YEAR
-    years = in_years(number, given)
+    years = convert(number, given, YEAR)
     return (number, given) if years is None else (years, YEAR)
 
 

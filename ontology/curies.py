@@ -21,6 +21,7 @@ NAMESPACES: Final[dict[str, str]] = {
     **PREFIXES,
     "bids-suffix": BIDS_GLOSSARY + "suffixes.",
     "bids-datatype": BIDS_GLOSSARY + "datatypes.",
+    "COGAT": "https://www.cognitiveatlas.org/id/",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM/",
     "EDAM": "http://edamontology.org/",
     "EFO": "http://www.ebi.ac.uk/efo/EFO_",
@@ -47,6 +48,10 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _SAME: Final = (
     (re.compile(r"https?://ncicb\.nci\.nih\.gov/xml/owl/EVS/Thesaurus\.owl#(C\d+)"), OBO + r"NCIT_\1"),
     (re.compile(r"https?://(?:www\.)?snomed\.info/(?:id|sct)/(\d+)"), NAMESPACES["SNOMEDCT"] + r"\1"),
+    (
+        re.compile(r"https?://(?:www\.)?cognitiveatlas\.org/(?:task/|concept/)?id/([a-z0-9_]+)/?"),
+        NAMESPACES["COGAT"] + r"\1",
+    ),
     (re.compile(r"https://(purl\.obolibrary\.org|purl\.org|www\.w3\.org|edamontology\.org)/"), r"http://\1/"),
     (re.compile(r"https?://identifiers\.org/(?:[a-z0-9.]+/)?([A-Za-z]+):(\w+)"), OBO + r"\1_\2"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ontology.columns import Column, Instrument
 from ontology.crosswalk import Value
 
 Document = dict[str, Any]
@@ -59,8 +60,13 @@ class Reading:
 class Terms(Protocol):
     """What a reader needs of ``ontology.crosswalk.Crosswalk``: words in, terms out."""
 
-    def participant_property(self, column: str, *, description: Mapping[str, Any] | None = None) -> str:
-        """Return the property that a column of a participants table states."""
+    def column(
+        self, header: str, *, description: Mapping[str, Any] | None = None, table: Instrument | None = None
+    ) -> Column:
+        """Return what a column of a table states."""
+
+    def instrument(self, name: str, description: Mapping[str, Any]) -> Instrument:
+        """Return the instrument that a table is named after."""
 
     def value(
         self,
@@ -68,10 +74,17 @@ class Terms(Protocol):
         original: str,
         *,
         description: Mapping[str, Any] | None = None,
+        unit: str | None = None,
         source: str | None = None,
         session: str | None = None,
     ) -> Value:
         """Return ``original`` as a value of ``prop``, with its term where one is known."""
+
+    def declared_missing(self, original: str, description: Mapping[str, Any]) -> bool:
+        """Tell whether a data dictionary says that a cell stands for nothing."""
+
+    def task(self, name: str, metadata: Mapping[str, Any]) -> Value:
+        """Return the task that a recording was made during."""
 
     def categorical(self, prop: str) -> bool:
         """Tell whether values of ``prop`` ought to have terms."""

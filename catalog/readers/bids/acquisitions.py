@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from catalog.readers.bids.layout import Layout, Sidecars
-from catalog.readers.bids.mapping import Mapper, Values, add_value, measured
+from catalog.readers.bids.gradients import Gradients
+from catalog.readers.bids.layout import Sidecars
+from catalog.readers.bids.mapping import Mapper, Values, add_value
 from catalog.readers.bids.names import NamedFile
 from catalog.readers.bids.recordings import Recording
 from catalog.readers.bids.tables import MISSING, Table
+from catalog.readers.bids.timeline import stated_time
 from catalog.readers.contents import Contents
 from catalog.readers.media_types import media_type
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document
 
-_DIFFUSION = frozenset({"dwi", "epi"})
-_UNWEIGHTED = 50.0
-"""b-values up to this many s/mm2 count as unweighted: scanners put small ones where 0 was asked for."""
 _KEYS = frozenset({"participant_id", "sample_id", "filename"})
 
 
@@ -25,8 +24,7 @@ class Acquisitions:
 
     Args:
         sidecars: Merged metadata.
-        gradients: Layout of ``.bval`` files.
-        weightings: Path to content of the gradient files.
+        gradients: Knows the weighting of diffusion series.
         contents: Knows the checksums of files.
         mapper: Turns what was found into values.
         problems: Where odd content is noted.
@@ -35,21 +33,18 @@ class Acquisitions:
     def __init__(
         self,
         sidecars: Sidecars,
-        gradients: Layout,
-        weightings: Mapping[str, bytes],
+        gradients: Gradients,
         contents: Contents,
         mapper: Mapper,
         problems: ProblemLog,
     ) -> None:
         self._sidecars = sidecars
         self._gradients = gradients
-        self._weightings = weightings
         self._contents = contents
         self._mapper = mapper
         self._problems = problems
         self._scans: dict[str, Values] = {}
         self._samples: dict[tuple[str, str], Values] = {}
-        self._gradient_values: dict[str, Values] = {}
 
     def add_scans(self, table: Table, dictionary: Document, known: Mapping[str, object]) -> None:
         """Read ``scans.tsv``: what it says about the files that it names."""
@@ -100,7 +95,7 @@ class Acquisitions:
 
     def _properties(self, recording: Recording, metadata: Document) -> Values:
         first = recording.first
-        stated = self._mapper.imaging(first.suffix, first.folder.datatype, metadata)
+        stated = self._mapper.imaging(first.suffix, first.folder.datatype, metadata, first.entities.get("task"))
         more: list[Values] = []
         if self._scans:
             paths = dict.fromkeys(_scan_path(image) for image in recording.images)
@@ -108,8 +103,12 @@ class Acquisitions:
         if "sample" in first.entities:
             sample = self._samples.get((first.folder.participant, first.entities["sample"]))
             more += [sample] if sample else []
-        if first.suffix in _DIFFUSION:
-            more.append(self._weighting(first))
+        weighting = self._gradients.values(first)
+        if weighting:
+            more.append(weighting)
+        if not any("acq_time" in row for row in more):
+            moment = stated_time(metadata)
+            more += [{"acq_time": [moment]}] if moment else []
         if not any(more):
             return stated
         properties = {name: list(values) for name, values in stated.items()}
@@ -126,34 +125,6 @@ class Acquisitions:
             description = dictionary.get(column)
             for prop, value in self._mapper.cell(column, cell, source=table.path, description=description):
                 add_value(into, prop, value)
-
-    def _weighting(self, image: NamedFile) -> Values:
-        """Return number of directions and largest b-value from the nearest ``.bval``."""
-        nearest = self._gradients.applying(image, (image.suffix, ".bval"))
-        if not nearest:
-            return {}
-        path = nearest[-1].file.path
-        known = self._gradient_values.get(path)
-        if known is None:
-            known = self._gradient_values[path] = self._read_weighting(path)
-        return known
-
-    def _read_weighting(self, path: str) -> Values:
-        content = self._weightings.get(path)
-        if content is None or not content.strip():
-            return {}
-        try:
-            weights = [float(text) for text in content.decode("ascii").split()]
-        except ValueError:
-            self._problems.add(path, "holds something that is no number; it was not read")
-            return {}
-        if not all(0 <= weight < float("inf") for weight in weights):
-            self._problems.add(path, "holds b-values that are negative or infinite; it was not read")
-            return {}
-        return {
-            "number_of_directions": [measured(sum(w > _UNWEIGHTED for w in weights), source=path)],
-            "b_max": [measured(max(weights), source=path, unit="s/mm2")],
-        }
 
 
 def _scan_path(image: NamedFile) -> str:

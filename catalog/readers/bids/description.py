@@ -5,28 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.readers.problems import ProblemLog
-from catalog.readers.reading import Document
+from catalog.readers.reading import Document, Terms
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import normalise_doi
+from ontology.licences import spdx_licence
 
 PATH = "dataset_description.json"
 README_CHARACTERS = 4_000
 """How much of a README is kept as the description."""
 
 
-def describe(found: Document | None, readme: str, problems: ProblemLog) -> Document:
-    """Return the members of a Dataset; what is missing or of the wrong type is reported and left empty."""
+def describe(found: Document | None, readme: str, terms: Terms, problems: ProblemLog) -> Document:
+    """Return the members of a Dataset; what is missing or of the wrong type is reported and left empty.
+
+    Beside the licence as it was found stands its SPDX identifier, where the text leaves no doubt which it is.
+    """
     said = found or {}
     for name in ("Name", "BIDSVersion"):
         if found is not None and not said.get(name):
             problems.add(PATH, "is missing, and BIDS requires it", name)
     title = _text(said, "Name", problems)
     generated_by = _list(said, "GeneratedBy", problems)
+    license = _text(said, "License", problems)
+    known = spdx_licence(license) if license else None
     return {
         "label": title or "Untitled dataset",
         "title": title,
         "description": readme.strip()[:README_CHARACTERS] or None,
-        "license": _text(said, "License", problems),
+        "license": license,
+        "license_id": known.spdx if known else None,
+        "data_use": _data_use(said, terms, problems),
         "creators": [{"name": name} for name in _texts(said, "Authors", problems)],
         "keywords": _texts(said, "Keywords", problems),
         "bids_version": _text(said, "BIDSVersion", problems),
@@ -36,6 +44,27 @@ def describe(found: Document | None, readme: str, problems: ProblemLog) -> Docum
         "generated_by": generated_by,
         "access_rights": "restricted",
     }
+
+
+def _data_use(said: Document, terms: Terms, problems: ProblemLog) -> list[Document]:
+    """Return what may be done with the data, by the terms of the Data Use Ontology (DUO).
+
+    BIDS has no member for it. ``DataUse`` is read: a CURIE, IRI, name or abbreviation, or an object with a
+    ``TermURL`` and perhaps a ``Description``, or a list of those.
+    """
+    given = said.get("DataUse")
+    found: list[Document] = []
+    for item in given if isinstance(given, list) else [given] if given else []:
+        entry = item if isinstance(item, dict) else {"TermURL": item}
+        text = entry.get("TermURL") or entry.get("Description")
+        if not isinstance(text, str) or not text.strip():
+            problems.add(PATH, "holds what is neither text nor an object with a TermURL; it was left out", "DataUse")
+            continue
+        value = terms.value("data_use", text, source=PATH)
+        if value.term is None:
+            problems.add(PATH, f"{text[:80]!r} found no term; it is kept as text", "DataUse")
+        found.append(value.to_json())
+    return found
 
 
 def _dataset_type(said: Document, problems: ProblemLog) -> str:

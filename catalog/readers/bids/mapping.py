@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document, Terms
+from ontology.columns import Column, Instrument
 from ontology.crosswalk import Value
 from ontology.crosswalk_tables import NUMBER_UNITS, SIDECAR
 
@@ -16,6 +17,7 @@ Stated = Sequence[tuple[str, Document]]
 
 _GROUP = "group"
 _DIAGNOSIS = "diagnosis"
+_ASSESSMENT = "assessment"
 _UNITS = frozenset(NUMBER_UNITS.values())
 _PLAIN = (str, int, float, bool)
 
@@ -34,43 +36,61 @@ class Mapper:
     def __init__(self, terms: Terms, problems: ProblemLog) -> None:
         self._terms = terms
         self._problems = problems
-        self._cells: dict[tuple[str, str, int], tuple[Any, Stated]] = {}
+        self._cells: dict[tuple[str, str, int, str], tuple[Any, Stated]] = {}
+        self._columns: dict[tuple[str, int, str], tuple[Any, Column]] = {}
+        self._nothing: dict[tuple[str, str, str], int] = {}
+        self._tasks: dict[tuple[str, Any, Any], Stated] = {}
         self._categorical: dict[str, bool] = {}
-        self._reported: set[str] = set()
+        self._reported: set[str] = {_ASSESSMENT}
         self._named: dict[tuple[str, str], Stated] = {}
         self._members: dict[tuple[str, type, Any, Any], Stated] = {}
         self._uses: dict[int, tuple[Stated, int]] = {}
         self.mapped: dict[str, dict[str, int]] = {}
         self.unmapped: dict[str, dict[str, int]] = {}
 
-    def knows(self, column: str, description: Any) -> bool:
+    def knows(self, header: str, description: Any, table: Instrument | None = None) -> bool:
         """Tell whether the column means the same in whatever table it stands."""
-        prop = self.property_of(column, description)
-        return self._is_categorical(prop) or _plain(prop) != _plain(column)
+        column = self.column(header, description, table)
+        return bool(column.meanings) or self._is_categorical(column.name) or _plain(column.name) != _plain(header)
+
+    def instrument(self, name: str, description: Any) -> Instrument:
+        """Return the instrument that a table of ``phenotype/`` is named after."""
+        return self._terms.instrument(name, description if isinstance(description, dict) else {})
 
     def cell(
-        self, column: str, original: str, *, source: str, description: Any = None, session: str | None = None
+        self,
+        header: str,
+        original: str,
+        *,
+        source: str,
+        description: Any = None,
+        session: str | None = None,
+        table: Instrument | None = None,
     ) -> Stated:
         """Return what a cell of the table ``source`` states: nothing where it is missing.
 
         The same words mean the same in every table with the same data dictionary, and are worked out once.
         """
-        key = (column, original, id(description))
+        key = (header, original, id(description), table.text if table else "")
         found = self._cells.get(key)
         if found is None:
             # The description is kept beside the answer so that its identity is not given to another object.
-            found = self._cells[key] = (description, self._read_cell(column, original, description))
+            found = self._cells[key] = (description, self._read_cell(header, original, description, table))
+        if not found[1]:
+            self._note_nothing(original, source, header, description)
         where = {"source": source} if session is None else {"source": source, "session": session}
         stated = []
         for prop, value in found[1]:
             if "term" in value or prop in self._reported:
-                self._count(prop, value, source, column)
+                self._count(prop, value, source, header)
             stated.append((prop, value | where))
         return stated
 
-    def imaging(self, suffix: str, datatype: str, metadata: Document) -> Values:
-        """Return the properties that suffix, datatype and sidecar of a recording state."""
+    def imaging(self, suffix: str, datatype: str, metadata: Document, task: str | None = None) -> Values:
+        """Return the properties that suffix, datatype, sidecar and task of a recording state."""
         stated = [self._from_name(suffix, datatype)]
+        if task:
+            stated.append(self._from_task(task, metadata))
         stated += [self._from_member(name, metadata) for name in SIDECAR if name in metadata and name not in _UNITS]
         properties: Values = {}
         for found in stated:
@@ -81,7 +101,10 @@ class Mapper:
         return properties
 
     def settle(self) -> None:
-        """Add what recordings state to the account; to be called once, after the last of them."""
+        """Add what recordings state, and what was read as missing, to the account; to be called once, at the end."""
+        for (source, header, code), times in self._nothing.items():
+            cells = "1 cell" if times == 1 else f"{times} cells"
+            self._problems.add(source, f"{code!r} was read as missing, as the data dictionary says: {cells}", header)
         for found, times in self._uses.values():
             for prop, value in found:
                 self._count(prop, value, ".", prop, times)
@@ -97,6 +120,13 @@ class Mapper:
         known = self._named.get(key)
         if known is None:
             known = self._named[key] = self._ask(suffix, datatype, {})
+        return known
+
+    def _from_task(self, task: str, metadata: Document) -> Stated:
+        key = (task, repr(metadata.get("TaskName")), repr(metadata.get("CogAtlasID")))
+        known = self._tasks.get(key)
+        if known is None:
+            known = self._tasks[key] = tuple(_stated([("task", self._terms.task(task, metadata))]))
         return known
 
     def _from_member(self, name: str, metadata: Document) -> Stated:
@@ -121,22 +151,34 @@ class Mapper:
         found = self._terms.acquisition(suffix, datatype, metadata)
         return tuple(_stated((prop, value) for prop, values in found.items() for value in values))
 
-    def _read_cell(self, column: str, original: str, description: Any) -> Stated:
+    def _read_cell(self, header: str, original: str, description: Any, table: Instrument | None) -> Stated:
+        column = self.column(header, description, table)
         about = description if isinstance(description, dict) else None
-        prop = self.property_of(column, description)
-        value = self._terms.value(prop, original, description=about)
-        stated = _stated([(prop, value)])
-        if stated and prop == _GROUP and value.term and self._terms.is_diagnosis(value):
-            stated.append((_DIAGNOSIS, stated[0][1]))
-        return stated
+        texts = original.split(column.delimiter) if column.delimiter else [original]
+        stated: list[tuple[str, Document]] = []
+        for text in texts:
+            for prop in (column.name, *column.meanings):
+                value = self._terms.value(prop, text, description=about, unit=column.unit)
+                stated += _stated([(prop, value)])
+                if prop == _GROUP and value.term and self._terms.is_diagnosis(value):
+                    stated += _stated([(_DIAGNOSIS, value)])
+        return (*stated, *_assessed(column.instrument)) if stated else ()
 
-    def property_of(self, column: str, description: Any) -> str:
-        """Return the property that a column states, by its name or by its data dictionary."""
-        about = description if isinstance(description, dict) else None
-        prop = self._terms.participant_property(column, description=about)
-        if self._is_categorical(prop):
-            self._reported.add(prop)
-        return prop
+    def column(self, header: str, description: Any, table: Instrument | None = None) -> Column:
+        """Return what a column states, by its name and its data dictionary."""
+        key = (header, id(description), table.text if table else "")
+        known = self._columns.get(key)
+        if known is None:
+            about = description if isinstance(description, dict) else None
+            known = self._columns[key] = (description, self._terms.column(header, description=about, table=table))
+            self._reported |= {prop for prop in (known[1].name, *known[1].meanings) if self._is_categorical(prop)}
+        return known[1]
+
+    def _note_nothing(self, original: str, source: str, header: str, description: Any) -> None:
+        """Count a cell that the data dictionary alone makes a missing one: that is said, and never silent."""
+        if isinstance(description, dict) and self._terms.declared_missing(original, description):
+            key = (source, header, original.strip())
+            self._nothing[key] = self._nothing.get(key, 0) + 1
 
     def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str, times: int = 1) -> None:
         if "term" in value:
@@ -156,6 +198,20 @@ class Mapper:
         if found is None:
             found = self._categorical[prop] = self._terms.categorical(prop)
         return found
+
+
+def _assessed(instrument: Instrument | None) -> list[tuple[str, Document]]:
+    """Return that a participant was assessed with an instrument."""
+    if instrument is None:
+        return []
+    term = instrument.term
+    value = Value(
+        value=term.label if term else instrument.text,
+        original=instrument.text,
+        term=term.iri if term else None,
+        label=term.label if term else None,
+    )
+    return [(_ASSESSMENT, value.to_json())]
 
 
 def _stated(values: Iterable[tuple[str, Value]]) -> list[tuple[str, Document]]:

@@ -12,10 +12,14 @@ from catalog.readers.bids.mapping import Mapper, Values, add_value
 from catalog.readers.bids.tables import MISSING, Table
 from catalog.readers.problems import ProblemLog
 from catalog.readers.reading import Document
+from ontology.columns import Instrument
 
 PARTICIPANT = "participant_id"
 SESSION = "session_id"
 _KEYS = frozenset({PARTICIPANT, SESSION})
+_TOOL = "MeasurementToolMetadata"
+_NO_INSTRUMENT = frozenset({"demographics", "demographic", "participants", "sessions", "medical_history", "medication"})
+"""Tables of ``phenotype/`` that are named after what they hold, and not after a tool that measured it."""
 
 
 @dataclass(slots=True)
@@ -49,8 +53,8 @@ class People:
 
     def add_phenotype(self, table: Table, dictionary: Document) -> None:
         """Read a table of ``phenotype/``: columns that are properties of their own, or ``<table>_<column>``."""
-        measure = table.path.rpartition("/")[2].partition(".")[0]
-        self._add_rows(table, dictionary, measure=measure)
+        name = table.path.rpartition("/")[2].partition(".")[0]
+        self._add_rows(table, dictionary, measure=self._mapper.instrument(name, dictionary.get(_TOOL)))
 
     def add_sessions(self, table: Table, dictionary: Document, participant: str) -> None:
         """Read ``sub-<label>_sessions.tsv``."""
@@ -68,7 +72,7 @@ class People:
             self._check_prefix(row[SESSION], "ses-", table, SESSION)
             if session not in person.sessions:
                 self._problems.add(table.path, f"{session} has a row and no folder", SESSION)
-            self._add_cells(person, session, row, table, dictionary, measure="")
+            self._add_cells(person, session, row, table, dictionary)
 
     def documents(self) -> list[Document]:
         """Return the participants as records hold them."""
@@ -83,7 +87,7 @@ class People:
             for label, person in self._people.items()
         ]
 
-    def _add_rows(self, table: Table, dictionary: Document, *, measure: str = "") -> set[str]:
+    def _add_rows(self, table: Table, dictionary: Document, *, measure: Instrument | None = None) -> set[str]:
         """Read rows by participant and session; return the labels that had one."""
         key = self._key_column(table)
         if key is None:
@@ -113,7 +117,7 @@ class People:
         table: Table,
         dictionary: Document,
         *,
-        measure: str,
+        measure: Instrument | None = None,
     ) -> None:
         said = None if session is None else person.sessions.setdefault(session, {})
         for column, cell in row.items():
@@ -121,17 +125,20 @@ class People:
                 continue
             description = dictionary.get(column)
             named = self._named(column, measure, description) if measure else column
-            stated = self._mapper.cell(named, cell, source=table.path, description=description, session=session)
+            about = None if measure and measure.text in _NO_INSTRUMENT else measure
+            stated = self._mapper.cell(
+                named, cell, source=table.path, description=description, session=session, table=about
+            )
             for prop, value in stated:
                 add_value(person.properties, prop, value)
                 if said is not None:
                     add_value(said, prop, value)
 
-    def _named(self, column: str, measure: str, description: object) -> str:
+    def _named(self, column: str, measure: Instrument, description: object) -> str:
         """Return the column's name, with its table's before it where it means nothing by itself."""
-        if self._mapper.knows(column, description) or column.lower().startswith(measure.lower()):
+        if column.lower().startswith(measure.text.lower()) or self._mapper.knows(column, description):
             return column
-        return f"{measure}_{column}"
+        return f"{measure.text}_{column}"
 
     def _key_column(self, table: Table) -> str | None:
         if PARTICIPANT in table.columns:

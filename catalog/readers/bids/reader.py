@@ -8,6 +8,10 @@ from catalog.readers.bids import documents, tables
 from catalog.readers.bids.acquisitions import Acquisitions, dataset_files
 from catalog.readers.bids.description import PATH as DESCRIPTION
 from catalog.readers.bids.description import describe
+from catalog.readers.bids.genetics import INFO as GENETIC_INFO
+from catalog.readers.bids.genetics import add_genetics, read_genetics
+from catalog.readers.bids.gradients import EXTENSIONS as GRADIENTS
+from catalog.readers.bids.gradients import Gradients
 from catalog.readers.bids.layout import Layout, Sidecars
 from catalog.readers.bids.mapping import Mapper
 from catalog.readers.bids.names import NamedFile, NameReader
@@ -16,6 +20,7 @@ from catalog.readers.bids.recordings import Recording, attach, find_recordings
 from catalog.readers.bids.schema import load_schema
 from catalog.readers.bids.sorting import sort_files
 from catalog.readers.bids.tables import Table
+from catalog.readers.bids.timeline import add_timelines
 from catalog.readers.collection import collection_paused
 from catalog.readers.contents import Contents
 from catalog.readers.problems import ProblemLog
@@ -73,6 +78,7 @@ class BidsReader:
 
     def __init__(self, tree: Tree, files: Sequence[TreeFile], terms: Terms) -> None:
         self._files = files
+        self._terms = terms
         self._schema = load_schema()
         self._problems = ProblemLog()
         self._contents = Contents(tree, self._problems)
@@ -103,12 +109,14 @@ class BidsReader:
         self._contents.complete(self._sorted.raw)
         self._check_names(found)
         derivatives = self._derivatives()
-        documents_found = [acquisitions.document(recording, derived=derivative) for recording in found]
+        recorded = [acquisitions.document(recording, derived=derivative) for recording in found]
         self._mapper.settle()
+        participants = people.documents()
+        dataset = self._complete(dataset, participants, recorded)
         return Reading(
             dataset=dataset,
-            participants=people.documents(),
-            acquisitions=documents_found,
+            participants=participants,
+            acquisitions=recorded,
             dataset_files=dataset_files(left, self._contents),
             derivatives=derivatives,
             problems=self._problems.collect(),
@@ -141,15 +149,24 @@ class BidsReader:
             if path in known and not readme:
                 for _, raw in self._contents.read([known[path]], limit=documents.BYTES):
                     readme = documents.decode(raw, path, self._problems).replace("\0", "")
-        return describe(self._documents.get(DESCRIPTION), readme, self._problems)
+        return describe(self._documents.get(DESCRIPTION), readme, self._terms, self._problems)
+
+    def _complete(
+        self, dataset: Document, participants: Sequence[Document], acquisitions: Sequence[Document]
+    ) -> Document:
+        """Add to the participants what follows from all of the dataset; return the dataset with what they share."""
+        genetics = read_genetics(self._documents.get(DESCRIPTION, {}), self._documents.get(GENETIC_INFO, {}))
+        add_genetics(participants, genetics)
+        if dataset["dataset_type"] == "raw":
+            add_timelines(participants, acquisitions, self._problems)
+        return {**dataset, "species": _species(participants), "genetics": genetics}
 
     def _read_tables(self, others: Sequence[NamedFile]) -> tuple[People, Acquisitions]:
         people = People(self._sessions(), self._mapper, self._problems)
-        gradients = [named for named in others if named.extension == ".bval"]
-        weightings = dict(self._contents.read((named.file for named in gradients), limit=documents.BYTES))
-        acquisitions = Acquisitions(
-            self._sidecars, Layout(gradients), weightings, self._contents, self._mapper, self._problems
-        )
+        weighted = [named for named in others if named.extension in GRADIENTS]
+        held = dict(self._contents.read((named.file for named in weighted), limit=documents.BYTES))
+        gradients = Gradients(weighted, held, self._problems)
+        acquisitions = Acquisitions(self._sidecars, gradients, self._contents, self._mapper, self._problems)
         known: dict[str, object] = dict.fromkeys(named.file.path for named in self._named)
         known |= dict.fromkeys(f"{named.folder.path}/{named.folder.inner}" for named in self._named)
         for named, table in self._tables(others):
@@ -218,6 +235,15 @@ class BidsReader:
                 }
             )
         return found
+
+
+def _species(participants: Sequence[Document]) -> list[Document]:
+    """Return the species of the participants, each once and without what is said of one participant alone."""
+    found: dict[str, Document] = {}
+    for participant in participants:
+        for value in participant["properties"].get("species", ()):
+            found.setdefault(str(value.get("term") or value["value"]), {**value, "session": None})
+    return [{name: given for name, given in value.items() if given is not None} for value in found.values()]
 
 
 def _is_summary(named: NamedFile) -> bool:

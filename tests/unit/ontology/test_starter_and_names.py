@@ -12,7 +12,7 @@ from ontology.context import record_context
 from ontology.curies import canonical_iri, contract, expand, name_key, reference_key
 from ontology.errors import AmbiguousError, IntegrityError
 from ontology.starter import read_starter
-from ontology.units import in_years, ucum
+from ontology.units import convert, convertible, ucum
 
 OBO = "http://purl.obolibrary.org/obo/"
 
@@ -108,9 +108,35 @@ def test_units(text, code):
     assert ucum(text) == code
 
 
-def test_only_times_are_brought_to_years():
-    assert in_years(12, "mo") == 1
-    assert in_years(12, "kg") is None
+@pytest.mark.parametrize(
+    ("amount", "unit", "wanted", "found"),
+    [
+        (12, "mo", "a", 1),
+        (18, "mo", "a", 1.5),
+        (365.25, "d", "a", 1),
+        (12, "kg", "a", None),
+        (3000, "mT", "T", 3),
+        (15000, "G", "T", 1.5),
+        (2300, "ms", "s", 2.3),
+        (154, "[lb_av]", "kg", 69.85322498),
+        (71, "[in_i]", "cm", 180.34),
+        (25, "g", "kg", 0.025),
+        (98.6, "[degF]", "Cel", 37),
+        (310.15, "K", "Cel", 37),
+        (10, "mCi", "MBq", 370),
+        (5, "{score}", "{score}", 5),
+        (5, "{score}", "s", None),
+        (5, "no such unit", "neither", None),
+    ],
+)
+def test_amounts_are_converted_where_they_measure_the_same(amount, unit, wanted, found):
+    assert convert(amount, unit, wanted) == (found if found is None else pytest.approx(found, rel=1e-15))
+    assert convertible(unit, wanted) == (found is not None)
+
+
+def test_conversion_is_exact_where_a_float_can_be():
+    assert convert(0.1, "kg", "g") == 100 and convert(3, "mo", "a") == 0.25
+    assert convert(convert(21.7, "Cel", "[degF]"), "[degF]", "Cel") == pytest.approx(21.7, rel=1e-15)
 
 
 def test_wire_names_go_both_ways():

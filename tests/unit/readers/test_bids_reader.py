@@ -78,6 +78,8 @@ def test_description_and_readme_make_the_dataset(reading: Any) -> None:
         "title": "Nap",
         "description": "# Hello",
         "license": "CC0",
+        "license_id": "CC0-1.0",
+        "data_use": [],
         "creators": [{"name": "Ann"}, {"name": "Bo"}],
         "keywords": ["sleep"],
         "bids_version": "1.8.0",
@@ -86,6 +88,8 @@ def test_description_and_readme_make_the_dataset(reading: Any) -> None:
         "source_datasets": [{"URL": "https://example.org"}],
         "generated_by": [],
         "access_rights": "restricted",
+        "species": [],
+        "genetics": None,
     }
 
 
@@ -244,7 +248,7 @@ def test_sessions_and_phenotype_tables_say_for_which_session(reading: Any) -> No
     assert [value["session"] for value in one["properties"]["weight"]] == ["ses-a", "ses-b"]
     total = one["properties"]["bdi_total"][0]
     assert (total["value"], total["session"], total["source"]) == (7, "ses-a", "phenotype/bdi.tsv")
-    assert {"bdi_total", "bdi_x", "sex", "weight"} == set(one["properties"])
+    assert {"assessment", "bdi", "bdi_total", "bdi_x", "session_count", "sex", "weight"} == set(one["properties"])
 
 
 def test_levels_of_the_data_dictionary_give_terms(reading: Any) -> None:
@@ -286,9 +290,9 @@ def test_gradients_are_counted(reading: Any) -> None:
         }
     )
     one, two, three = (a["properties"] for a in found.acquisitions)
-    assert (one["number_of_directions"][0]["value"], one["b_max"][0]["value"]) == (3, 2000)
-    assert two["number_of_directions"][0] == {"value": 1, "original": "1", "source": "dwi.bval"}
-    assert "b_max" not in three
+    assert (one["diffusion_directions"][0]["value"], one["b_value_max"][0]["value"]) == (3, 2000)
+    assert two["diffusion_directions"][0] == {"value": 1, "original": "1", "source": "dwi.bval"}
+    assert "b_value_max" not in three
     assert [problem.path for problem in found.problems] == ["sub-03/dwi/sub-03_dwi.bval"]
 
 
