@@ -16,12 +16,23 @@ from api.kept_answers import KeptAnswers
 from api.middleware import Envelope, Metrics, RequestIdFilter
 from api.operations.tasks import start_service
 from api.pages import pages_router, problem_page, static_files
-from api.routers import access, catalog, cohorts, identifiers, maintenance, pipelines, provenance, service, tasks
+from api.routers import (
+    access,
+    catalog,
+    cohort_objects,
+    cohorts,
+    identifiers,
+    maintenance,
+    pipelines,
+    provenance,
+    service,
+    tasks,
+)
 from api.schemas import ProblemAnswer
 from api.settings import Settings, load_settings
 
 VERSION = "0.1.0"
-ROUTERS = (service, catalog, cohorts, pipelines, tasks, provenance, identifiers, access, maintenance)
+ROUTERS = (service, catalog, cohorts, cohort_objects, pipelines, tasks, provenance, identifiers, access, maintenance)
 
 
 def create_app(directory: Path, *, settings: Settings | None = None) -> FastAPI:

@@ -178,6 +178,41 @@ class Client:
         answer: dict[str, Any] = self.post("cohorts", {"query": query, "label": label})
         return answer
 
+    def combine_cohorts(
+        self, op: str, cohorts: Sequence[str], *, label: str | None = None, conflicts: str = "refuse"
+    ) -> dict[str, Any]:
+        """Freeze the union, intersection or difference of cohorts as a new one."""
+        body = {"op": op, "cohorts": list(cohorts), "label": label, "conflicts": conflicts}
+        answer: dict[str, Any] = self.post("cohorts/combine", body)
+        return answer
+
+    def balance(self, id: str, *, by: Sequence[str] = (), against: str | None = None) -> dict[str, Any]:
+        """Return how alike the groups of a cohort, or the parts of a split, are."""
+        answer: dict[str, Any] = self.get(f"cohorts/{segment(id)}/balance", by=",".join(by), against=against)
+        return answer
+
+    def split_cohort(
+        self,
+        id: str,
+        parts: Mapping[str, float] | None = None,
+        *,
+        seed: int = 0,
+        stratify: Sequence[str] = (),
+        together: Sequence[str] | None = None,
+        label: str | None = None,
+    ) -> dict[str, Any]:
+        """Divide a cohort into parts that keep siblings and records of one person together."""
+        body: dict[str, Any] = {"seed": seed, "stratify": list(stratify), "label": label}
+        body["together"] = None if together is None else list(together)
+        if parts is not None:
+            body["parts"] = dict(parts)
+        answer: dict[str, Any] = self.post(f"cohorts/{segment(id)}/split", body)
+        return answer
+
+    def export_cohort(self, id: str, target: Path, *, format: str = "tsv", columns: Sequence[str] = ()) -> int:
+        """Write a cohort to a file, one row per member; return its size in bytes."""
+        return self.download(f"cohorts/{segment(id)}/export", target, format=format, columns=",".join(columns))
+
     # Pipelines and tasks
 
     def register_pipeline(self, descriptor: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:

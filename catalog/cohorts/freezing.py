@@ -46,8 +46,8 @@ class Member:
 
         Derived acquisitions are left out: running a pipeline on a cohort does not change the cohort.
         """
-        acquisitions = sorted([record.id, _sha256(dict(record.document))] for record in self.acquisitions)
-        return _sha256(
+        acquisitions = sorted([record.id, sha256_of_json(dict(record.document))] for record in self.acquisitions)
+        return sha256_of_json(
             {"participant": self.record.id, "document": dict(self.record.document), "acquisitions": acquisitions}
         )
 
@@ -88,7 +88,7 @@ def freeze(
     sequence, found = _settled_members(query, index, repository=repository, datasets=datasets)
     members = [member.entry() for member in found]
     document = {
-        "label": label or _shortened(query.text),
+        "label": label or shortened(query.text),
         "query": query.text,
         "query_json": query.json,
         "ontology": terms_digest,
@@ -106,7 +106,7 @@ def cohort_digest(query: str, ontology: str | None, members: Sequence[Mapping[st
     The sequence number is left out, so that the same answer has the same digest whenever it was frozen.
     """
     listed = sorted([member["participant"], member["digest"]] for member in members)
-    return _sha256({"query": query, "ontology": ontology, "members": listed})
+    return sha256_of_json({"query": query, "ontology": ontology, "members": listed})
 
 
 def _settled_members(
@@ -139,9 +139,11 @@ def members_of(repository: Repository, participants: Sequence[str]) -> Iterator[
                 yield Member(records[iri], acquisitions.get(iri, ()))
 
 
-def _sha256(value: Any) -> str:
+def sha256_of_json(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON (RFC 8785), in hex."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text short enough for a label."""
     return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sillage.cli import cohort_objects
 from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.output import People, short
 from sillage.cli.session import session_of
@@ -17,6 +18,7 @@ Query = Annotated[str, typer.Argument(metavar="CQL2", help="Query; see docs/refe
 
 def add_to(app: typer.Typer) -> None:
     """Put the group on the command line."""
+    cohort_objects.add_to(group)
     app.add_typer(group, name="cohort")
 
 
