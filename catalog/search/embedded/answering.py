@@ -1,0 +1,192 @@
+"""Answering one question from one view: the hits, a page of them, and what explanations need."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from catalog.search.binding import Bound, BoundQuery
+from catalog.search.embedded.column import Array, Bools, Rows
+from catalog.search.embedded.evaluation import Evaluation
+from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.segment import Segment
+from catalog.search.embedded.view import Part
+from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
+from catalog.search.index import Hit, Terms
+from catalog.search.names import ANY, Level
+from catalog.search.paging import Position
+from catalog.search.projection import Statement, built_in, said_of_dataset
+
+Said = dict[str, tuple[Statement, ...]]
+"""Statements of one record, by property."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits of one segment: rows of participants, in the order of answers."""
+
+    evaluation: Evaluation
+    rows: Rows
+
+    @property
+    def part(self) -> Part:
+        """The segment."""
+        return self.evaluation.part
+
+    @property
+    def mask(self) -> Bools:
+        """The hits among all rows."""
+        mask = np.zeros(self.part.segment.size, np.bool_)
+        mask[self.rows] = True
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a hit is."""
+
+    at: Position
+    found: Found
+    row: int
+
+
+class Answering:
+    """One bound query against one view."""
+
+    def __init__(self, scope: Scope, bound: BoundQuery, terms: Terms) -> None:
+        self.scope = scope
+        self.bound = bound
+        self.terms = terms
+        self.found: Sequence[Found] = [self._hits(part) for part in scope.view.parts]
+        self.count = sum(len(found.rows) for found in self.found)
+
+    def _hits(self, part: Part) -> Found:
+        evaluation = Evaluation(part, self.scope)
+        return Found(evaluation, evaluation.hits(self.bound.root))
+
+    def members(self) -> list[str]:
+        """Return the IRIs of all hits, sorted."""
+        iris = (found.part.segment.shape.people.iri(int(row)) for found in self.found for row in found.rows)
+        return sorted(iris)
+
+    def count_also(self, root: Bound) -> int:
+        """Return how many of the hits fulfil another condition as well."""
+        return sum(
+            int(np.count_nonzero(found.evaluation.holds(root, Level.PARTICIPANT, found.rows))) for found in self.found
+        )
+
+    def page(self, after: Position | None, limit: int) -> list[Place]:
+        """Return the hits that follow a position."""
+        each = [self._following(found, after, limit) for found in self.found]
+        return list(islice(heapq.merge(*each, key=lambda place: place.at), limit))
+
+    def _following(self, found: Found, after: Position | None, limit: int) -> list[Place]:
+        first = 0
+        last = len(found.rows)
+        while after is not None and first < last:
+            middle = (first + last) // 2
+            if self._position(found.part.segment, int(found.rows[middle])) <= after:
+                first = middle + 1
+            else:
+                last = middle
+        rows = found.rows[first : first + limit]
+        return [Place(self._position(found.part.segment, int(row)), found, int(row)) for row in rows]
+
+    def _position(self, segment: Segment, row: int) -> Position:
+        people = segment.shape.people
+        entry = self.scope.visible.get(int(people.datasets[row]))
+        return Position(entry.id if entry is not None else "", people.label(row), people.iri(row))
+
+    def hits(self, page: Sequence[Place], *, explain: bool) -> list[Hit]:
+        """Return the hits of a page, each with its explanation when asked."""
+        if not explain:
+            return [Hit(id=p.at.iri, label=p.at.label, dataset=p.at.dataset or None) for p in page]
+        explainer = Explainer(self.bound.root, self.terms)
+        return [
+            Hit(
+                id=place.at.iri,
+                label=place.at.label,
+                dataset=place.at.dataset or None,
+                explanation=explainer.explain(described) or (),
+            )
+            for place, described in zip(page, self.described(page), strict=True)
+        ]
+
+    def described(self, page: Sequence[Place]) -> list[Described]:
+        """Return the participants of a page with the statements that the query asks about."""
+        names = properties_asked(self.bound.root)
+        images: list[Sequence[int]] = [()] * len(page)
+        if asks_acquisitions(self.bound.root):
+            images = [self._images(place) for place in page]
+        keys: set[int] = set()
+        people = [self._keys(p.found.part.segment, Level.PARTICIPANT, [p.row], names, keys) for p in page]
+        nested = [
+            self._keys(p.found.part.segment, Level.ACQUISITION, rows, names, keys)
+            for p, rows in zip(page, images, strict=True)
+        ]
+        statements = self.scope.dictionary.statements(keys)
+        return [
+            self._describe(place, statements, own[0], list(zip(rows, each, strict=True)))
+            for place, own, rows, each in zip(page, people, images, nested, strict=True)
+        ]
+
+    def _images(self, place: Place) -> Sequence[int]:
+        shape = place.found.part.segment.shape
+        (first,), (number,) = shape.images_of(np.array([place.row]))
+        seen = place.found.evaluation.seen_images(np.arange(first, first + number))
+        return [int(row) for row in seen]
+
+    def _keys(
+        self, segment: Segment, level: Level, rows: Sequence[int], names: Iterable[str], every: set[int]
+    ) -> list[list[int]]:
+        """Return for each of some rows the keys of its statements of some properties; add them to ``every``."""
+        found: list[list[int]] = [[] for _ in rows]
+        dictionary = self.scope.dictionary
+        if ANY in names:
+            props: Iterable[int | None] = segment.properties(level)
+        else:
+            props = [dictionary.property_key(level, name) for name in names]
+        among: Array = np.array(rows, np.int64)
+        for prop in props:
+            column = segment.column(level, prop) if prop is not None and rows else None
+            if column is not None:
+                for place, code in zip(*column.pairs(among), strict=True):
+                    found[place].append(int(column.keys[code]))
+        every.update(key for keys in found for key in keys)
+        return found
+
+    def _describe(
+        self,
+        place: Place,
+        statements: dict[int, Statement],
+        own: Sequence[int],
+        images: Sequence[tuple[int, Sequence[int]]],
+    ) -> Described:
+        shape = place.found.part.segment.shape
+        dataset = int(shape.people.datasets[place.row])
+        nested = []
+        for row, keys in images:
+            iri, label = shape.images.iri(row), shape.images.label(row)
+            said = by_name(statements[key] for key in keys if key in statements)
+            said |= self._shared(Level.ACQUISITION, iri, label, int(shape.images.datasets[row]))
+            nested.append(Described(iri, label, said))
+        said = by_name(statements[key] for key in own if key in statements)
+        said |= self._shared(Level.PARTICIPANT, place.at.iri, place.at.label, dataset)
+        return Described(place.at.iri, place.at.label, said, nested)
+
+    def _shared(self, level: Level, iri: str, label: str, dataset: int) -> Said:
+        """Return what a record has from its names and from its dataset."""
+        own: Said = {name: (built_in(name, id=iri, label=label),) for name in ("id", "label")}
+        return own | said_of_dataset(level, self.scope.visible.get(dataset))
+
+
+def by_name(statements: Iterable[Statement]) -> Said:
+    """Return statements by property."""
+    found: Said = {}
+    for statement in statements:
+        found[statement.name] = (*found.get(statement.name, ()), statement)
+    return found

@@ -1,0 +1,150 @@
+"""Facets: how many hits have each value of a property, or an acquisition that has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from catalog.search.embedded.answering import Answering, Found
+from catalog.search.embedded.column import Array, Column, spread
+from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
+from catalog.search.in_use import check_property
+from catalog.search.index import FacetValue
+from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
+from catalog.search.projection import Statement
+from ontology.errors import InvalidRequestError
+
+
+class Counting:
+    """Counts the hits of one question."""
+
+    def __init__(self, answering: Answering) -> None:
+        self.answering = answering
+        self.scope = answering.scope
+        self.notices: list[str] = []
+
+    def facet(self, asked: str) -> tuple[FacetValue, ...]:
+        """Return the values of a property with the number of hits that have each.
+
+        Raises:
+            InvalidRequestError: The property is not known, or divides nobody.
+        """
+        level, name = self._property(asked)
+        if name in ("id", "label"):
+            raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
+        of_dataset = name in OF_DATASET and name in built_in_names(level)
+        counts = self._of_datasets(level, name) if of_dataset else self._of_values(level, name)
+        if len(counts) > FACET_VALUES:
+            self.notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
+        return facet_values(counts, self.answering.terms)
+
+    def _property(self, asked: str) -> tuple[Level, str]:
+        in_use = self.scope.in_use()
+        for level in Level:
+            name = canonical_name(asked, level)
+            if name in in_use.names(level) or name in built_in_names(level):
+                return level, name
+        name = canonical_name(asked, Level.PARTICIPANT)
+        try:
+            check_property(name, Level.PARTICIPANT, in_use)
+        except InvalidRequestError:
+            check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
+        return Level.PARTICIPANT, name
+
+    def _of_datasets(self, level: Level, name: str) -> list[FacetCount]:
+        """Count, for each thing that records have from their dataset, the hits that have it."""
+        keys: dict[str, list[int]] = {}
+        shown: dict[str, Statement] = {}
+        for key in self.scope.visible:
+            for statement in self.scope.of_dataset(key, name):
+                keys.setdefault(statement.facet, []).append(key)
+                shown.setdefault(statement.facet, statement)
+        counts = [
+            FacetCount(shown[facet], sum(_in_datasets(found, level, of) for found in self.answering.found))
+            for facet, of in keys.items()
+        ]
+        return [counted for counted in counts if counted.count]
+
+    def _of_values(self, level: Level, name: str) -> list[FacetCount]:
+        """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
+        prop = self.scope.dictionary.property_key(level, name)
+        counts: Counter[str] = Counter()
+        present: dict[str, set[int]] = {}
+        for found in self.answering.found:
+            column = found.part.segment.column(level, prop) if prop is not None else None
+            if column is not None and len(found.rows):
+                self._count(found, level, column, counts, present)
+        statements = self.scope.dictionary.statements({key for keys in present.values() for key in keys})
+        shown = {
+            facet: min((statements[key] for key in keys if key in statements), key=_spelled, default=None)
+            for facet, keys in present.items()
+        }
+        return [FacetCount(said, counts[facet]) for facet, said in shown.items() if said is not None]
+
+    def _count(
+        self, found: Found, level: Level, column: Column, counts: Counter[str], present: dict[str, set[int]]
+    ) -> None:
+        """Add what one segment has: per facet the distinct hits, and the statements that they have."""
+        numbers, having = self._by_code(found, level, column)
+        codes = np.flatnonzero(numbers)
+        facets = self.scope.dictionary.facets(column.keys[codes].tolist())
+        groups: dict[str, list[int]] = {}
+        for code in codes:
+            key = int(column.keys[code])
+            if key in facets:
+                groups.setdefault(facets[key], []).append(int(code))
+                present.setdefault(facets[key], set()).add(key)
+        for facet, same in groups.items():
+            counts[facet] += int(numbers[same[0]]) if len(same) == 1 else having(same)
+
+    def _by_code(self, found: Found, level: Level, column: Column) -> tuple[Array, _Together]:
+        """Return how many hits have each code, and how to count those that have any of several."""
+        if level is Level.PARTICIPANT and column.rows is None:
+            numbers = np.bincount(column.codes[found.rows], minlength=len(column.keys) + 1)[1:]
+            return numbers, _Together(None, None, numbers)
+        if level is Level.PARTICIPANT or self.scope.everything:
+            mask = found.mask
+            numbers = column.people.within(mask)
+            return numbers, _Together(column, mask, numbers)
+        starts, lengths = found.part.segment.shape.images_of(found.rows)
+        images = found.evaluation.seen_images(spread(starts, lengths))
+        places, codes = column.pairs(images)
+        owners = found.part.segment.shape.owner[images[places]]
+        pairs = np.unique(owners.astype(np.int64) * len(column.keys) + codes)
+        numbers = np.bincount(pairs % len(column.keys), minlength=len(column.keys))
+        return numbers, _Together(None, None, numbers, pairs)
+
+
+class _Together:
+    """Counts the hits that have any of several codes."""
+
+    def __init__(self, column: Column | None, mask: Array | None, numbers: Array, pairs: Array | None = None) -> None:
+        self._column = column
+        self._mask = mask
+        self._numbers = numbers
+        self._pairs = pairs
+
+    def __call__(self, codes: list[int]) -> int:
+        if self._column is not None and self._mask is not None:
+            return int(np.count_nonzero(self._column.people.mask(np.array(codes)) & self._mask))
+        if self._pairs is not None:
+            distinct = len(self._numbers)
+            return len(np.unique(self._pairs[np.isin(self._pairs % distinct, codes)] // distinct))
+        return int(self._numbers[codes].sum())  # each hit has one value at most
+
+
+def _in_datasets(found: Found, level: Level, keys: Iterable[int]) -> int:
+    shape = found.part.segment.shape
+    among = np.array(list(keys), np.int64)
+    if level is Level.PARTICIPANT:
+        return int(np.isin(shape.people.datasets[found.rows], among).sum())
+    starts, lengths = shape.images_of(found.rows)
+    inside = np.isin(shape.images.datasets[spread(starts, lengths)], among)
+    return len(np.unique(np.repeat(found.rows, lengths)[inside]))
+
+
+def _spelled(statement: Statement) -> str:
+    """Return by what spellings of one value are ordered; the first stands for them."""
+    return f"{statement.text or ''} {statement.label or ''}"

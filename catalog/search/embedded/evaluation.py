@@ -1,0 +1,260 @@
+"""Which records of one segment fulfil a bound query: columns looked up, rarest condition first.
+
+A condition is answered in one of two ways: *rows* finds all records that fulfil it, from the postings; *holds* looks at
+given records alone, in the columns. Of a conjunction the rarest part is found and the others are looked up, and of a
+condition on acquisitions only those of the participants that are left are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from catalog.search.binding import (
+    All,
+    AnyPart,
+    Bound,
+    CountAcquisitions,
+    HasAcquisition,
+    Opposite,
+    Some,
+)
+from catalog.search.embedded.column import Array, Bools, Codes, Column, Rows, spread
+from catalog.search.embedded.labels import labelled
+from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.view import Part
+from catalog.search.names import ANY, OF_DATASET, Level, built_in_names
+from catalog.search.projection import built_in
+from catalog.search.value_tests import Equal, NumberRange, Word
+
+Chosen = Sequence[tuple[Column, Codes]]
+"""Columns, and the codes in them, by which a condition holds."""
+
+
+class Evaluation:
+    """One segment, as one caller sees it."""
+
+    def __init__(self, part: Part, scope: Scope) -> None:
+        self.part = part
+        self.scope = scope
+        self.shape = part.segment.shape
+        self._chosen: dict[int, Chosen] = {}
+        self._estimates: dict[int, int] = {}
+
+    def hits(self, root: Bound) -> Rows:
+        """Return the participants that are there, may be seen and fulfil a query, in order."""
+        rows = self.rows(root, Level.PARTICIPANT)
+        if len(self.part.buried) or not self.shape.live.all():
+            rows = rows[self.part.alive[rows]]
+        return rows if self.scope.everything else rows[self.scope.sees(self.shape.people.datasets[rows])]
+
+    def seen_images(self, images: Array) -> Array:
+        """Return those of some acquisitions that may be seen."""
+        if self.scope.everything:
+            return images
+        return images[self.scope.sees(self.shape.images.datasets[images])]
+
+    # -- all records that fulfil a condition
+
+    def rows(self, bound: Bound, level: Level) -> Rows:
+        """Return the records of a level that fulfil a condition, in order, whether or not they may be seen."""
+        match bound:
+            case All(parts=()):
+                return np.arange(self._size(level), dtype=np.uint32)
+            case All(parts=parts):
+                ordered = self._rarest_first(parts, level)
+                found = self.rows(ordered[0], level)
+                for part in ordered[1:]:
+                    found = found[self.holds(part, level, found)]
+                return found
+            case AnyPart(parts=parts):
+                mask = np.zeros(self._size(level), np.bool_)
+                for part in parts:
+                    mask[self.rows(part, level)] = True
+                return _rows(mask)
+            case Opposite(part=part):
+                mask = np.ones(self._size(level), np.bool_)
+                mask[self.rows(part, level)] = False
+                return _rows(mask)
+            case HasAcquisition() | CountAcquisitions():
+                return self._owners(bound)
+            case Some():
+                return self._some_rows(bound)
+
+    def _some_rows(self, bound: Some) -> Rows:
+        size = self._size(bound.level)
+        if self._is_built_in(bound):
+            return _rows(self._built_in(bound, np.arange(size)))
+        chosen = self.chosen(bound)
+        if len(chosen) == 1:
+            return chosen[0][0].own.rows(chosen[0][1])
+        mask = np.zeros(size, np.bool_)
+        for column, codes in chosen:
+            mask |= column.own.mask(codes)
+        return _rows(mask)
+
+    def _owners(self, bound: HasAcquisition | CountAcquisitions) -> Rows:
+        """Return the participants with an acquisition that fulfils a condition, or with so many."""
+        if isinstance(bound, HasAcquisition):
+            if self.scope.everything and isinstance(bound.part, Some) and not self._is_built_in(bound.part):
+                chosen = self.chosen(bound.part)
+                if len(chosen) == 1:
+                    return chosen[0][0].people.rows(chosen[0][1])
+            return _distinct(self.shape.owner[self.seen_images(self.rows(bound.part, Level.ACQUISITION))])
+        counts = np.bincount(self._image_owners(bound.part), minlength=self.part.segment.size)
+        return _rows(compared(counts, bound))
+
+    def _image_owners(self, part: Bound) -> Array:
+        found: Array = self.shape.owner[self.seen_images(self.rows(part, Level.ACQUISITION))]
+        return found
+
+    # -- which of some records fulfil it
+
+    def holds(self, bound: Bound, level: Level, among: Array) -> Bools:
+        """Tell which of some records (in order, each once) fulfil a condition."""
+        match bound:
+            case All(parts=parts):
+                left = np.arange(len(among))
+                for part in self._rarest_first(parts, level):
+                    left = left[self.holds(part, level, among[left])]
+                return _at(left, len(among))
+            case AnyPart(parts=parts):
+                found = np.zeros(len(among), np.bool_)
+                for part in parts:
+                    rest = np.flatnonzero(~found)
+                    found[rest] = self.holds(part, level, among[rest])
+                return found
+            case Opposite(part=part):
+                return ~self.holds(part, level, among)
+            case HasAcquisition() | CountAcquisitions():
+                return self._own(bound, among)
+            case Some() if self._is_built_in(bound):
+                return self._built_in(bound, among)
+            case Some():
+                found = np.zeros(len(among), np.bool_)
+                for column, codes in self.chosen(bound):
+                    found |= column.having(codes, among)
+                return found
+
+    def _own(self, bound: HasAcquisition | CountAcquisitions, among: Array) -> Bools:
+        """Tell which of some participants have such acquisitions, by looking at these or at all that are such."""
+        starts, numbers = self.shape.images_of(among)
+        if self.estimate(bound.part, Level.ACQUISITION) < int(numbers.sum()):
+            mask = np.zeros(self.part.segment.size, np.bool_)
+            mask[self._owners(bound)] = True
+            found: Bools = mask[among]
+            return found
+        images = spread(starts, numbers)
+        places = np.repeat(np.arange(len(among)), numbers)
+        if not self.scope.everything:
+            seen = self.scope.sees(self.shape.images.datasets[images])
+            images, places = images[seen], places[seen]
+        holding = places[self.holds(bound.part, Level.ACQUISITION, images)]
+        counts = np.bincount(holding, minlength=len(among))
+        return counts > 0 if isinstance(bound, HasAcquisition) else compared(counts, bound)
+
+    # -- leaves
+
+    def chosen(self, bound: Some) -> Chosen:
+        """Return columns and codes by which a condition on one value holds."""
+        known = self._chosen.get(id(bound))
+        if known is None:
+            known = self._chosen[id(bound)] = [(column, codes) for column, codes in self._choose(bound) if len(codes)]
+        return known
+
+    def _choose(self, bound: Some) -> Chosen:
+        segment, dictionary = self.part.segment, self.scope.dictionary
+        if bound.property == ANY and isinstance(bound.test, Word):
+            keys = dictionary.holding(bound.level, bound.test)
+            columns = ((segment.column(bound.level, prop), found) for prop, found in keys.items())
+            return [(column, column.codes_of(found)) for column, found in columns if column is not None]
+        prop = dictionary.property_key(bound.level, bound.property)
+        column = segment.column(bound.level, prop) if prop is not None else None
+        if prop is None or column is None:
+            return []
+        test = bound.test
+        if isinstance(test, NumberRange):
+            codes = column.numbered(test.low, test.high, low_in=test.low_included, high_in=test.high_included)
+            return [(column, codes)]
+        return [(column, column.codes_of(dictionary.passing(prop, test)))]
+
+    def _is_built_in(self, bound: Some) -> bool:
+        return bound.property in built_in_names(bound.level)
+
+    def _built_in(self, bound: Some, among: Array) -> Bools:
+        records = self.shape.of(bound.level)
+        if bound.property in OF_DATASET:
+            passing: Bools = self.scope.passing(bound.property, bound.test)[records.datasets[among]]
+            return passing
+        if isinstance(bound.test, Equal):
+            candidates = labelled(records, among, bound.property, bound.test.forms)
+        else:
+            candidates = np.arange(len(among))
+        found = np.zeros(len(among), np.bool_)
+        for place in candidates:
+            row = int(among[place])
+            said = built_in(bound.property, id=records.iri(row), label=records.label(row))
+            found[place] = bound.test.passes(said)
+        return found
+
+    # -- how many to expect
+
+    def estimate(self, bound: Bound, level: Level) -> int:
+        """Return about how many records of a level fulfil a condition; rather too many than too few."""
+        known = self._estimates.get(id(bound))
+        if known is None:
+            known = self._estimates[id(bound)] = self._estimate(bound, level)
+        return known
+
+    def _estimate(self, bound: Bound, level: Level) -> int:
+        size = self._size(level)
+        match bound:
+            case All(parts=parts):
+                return min((self.estimate(part, level) for part in parts), default=size)
+            case AnyPart(parts=parts):
+                return min(size, sum(self.estimate(part, level) for part in parts))
+            case Opposite(part=part):
+                return max(0, size - self.estimate(part, level))
+            case HasAcquisition(part=part):
+                return min(size, self.estimate(part, Level.ACQUISITION))
+            case CountAcquisitions():
+                return size
+            case Some() if self._is_built_in(bound):
+                return size if bound.property in OF_DATASET else 2 * size
+            case Some():
+                return min(size, sum(column.own.total(codes) for column, codes in self.chosen(bound)))
+
+    def _rarest_first(self, parts: Sequence[Bound], level: Level) -> list[Bound]:
+        return sorted(parts, key=lambda part: self.estimate(part, level))
+
+    def _size(self, level: Level) -> int:
+        return len(self.shape.of(level))
+
+
+def compared(counts: Array, bound: CountAcquisitions) -> Bools:
+    """Tell which numbers of acquisitions are such as a condition asks for."""
+    operators: dict[str, Callable[[Array, int], Bools]] = {
+        "=": np.equal,
+        "<>": np.not_equal,
+        "<": np.less,
+        "<=": np.less_equal,
+        ">": np.greater,
+        ">=": np.greater_equal,
+    }
+    return operators[bound.op](counts, bound.n)
+
+
+def _rows(mask: Bools) -> Rows:
+    return np.flatnonzero(mask).astype(np.uint32)
+
+
+def _at(places: Array, size: int) -> Bools:
+    mask = np.zeros(size, np.bool_)
+    mask[places] = True
+    return mask
+
+
+def _distinct(rows: Rows) -> Rows:
+    """Return rows that are in order, each once."""
+    return rows[np.concatenate(([True], rows[1:] != rows[:-1]))] if len(rows) else rows

@@ -1,0 +1,122 @@
+"""What can be asked of the index: its properties, those that make good facets, and the range of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from catalog.search.conditions import literal_text
+from catalog.search.embedded.column import Array
+from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.view import Part
+from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
+from catalog.search.index import Extent, PropertyInfo
+from catalog.search.names import Level, canonical_name, well_known
+from catalog.search.projection import whole
+from ontology.curies import contract
+
+MAX_GROUPS: Final = 30
+MAX_NUMBERS: Final = 12
+
+
+def properties(scope: Scope) -> list[PropertyInfo]:
+    """Return every property that visible records have, participants' first, then by name."""
+    own = [
+        PropertyInfo(
+            name=name,
+            level=level,
+            kinds=tuple(sorted(kind for kind, count in kinds.items() if kind and count)),
+            count=kinds[""],
+            examples=_examples(scope, level, name),
+        )
+        for (level, name), kinds in scope.uses.items()
+        if kinds[""]
+    ]
+    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+
+
+def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
+    """Yield what records have from their datasets."""
+
+    def count(level: Level, keys: Sequence[int]) -> int:
+        return sum(_in_datasets(part, level, keys) for part in scope.view.parts)
+
+    return properties_of_datasets(scope.visible, count)
+
+
+def _in_datasets(part: Part, level: Level, keys: Sequence[int]) -> int:
+    shape = part.segment.shape
+    there = part.alive if level is Level.PARTICIPANT else part.kept[shape.owner]
+    return int(np.count_nonzero(np.isin(shape.of(level).datasets, keys) & there))
+
+
+def facet_properties(scope: Scope) -> list[PropertyInfo]:
+    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+
+    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
+    """
+    found = [info for info in properties(scope) if _is_facet(scope, info)]
+    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
+
+
+def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
+    most = MAX_GROUPS
+    if "number" in info.kinds:
+        most = MAX_NUMBERS if _is_known(info) else 0
+    key = scope.dictionary.property_key(Level(info.level), info.name)
+    rows = scope.dictionary.db.execute(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, most + 1)
+    )
+    return 1 < int(rows.fetchone()[0]) <= most
+
+
+def _is_known(info: PropertyInfo) -> bool:
+    return info.name in well_known(Level(info.level))
+
+
+def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
+    """Return some values as a query may give them, of visible records only."""
+    prop = scope.dictionary.property_key(level, name) or 0
+    rows = scope.dictionary.db.execute(
+        "SELECT key, kind, text, number, term FROM statement WHERE property = ? ORDER BY facet, text", (prop,)
+    )
+    found: list[str] = []
+    for key, *facts in rows:
+        if scope.said(level, prop, np.array([key])):
+            found.append(_literal(*facts))
+            if len(found) == 2 * EXAMPLES:
+                break
+    return tuple(dict.fromkeys(found))[:EXAMPLES]
+
+
+def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
+    if term:
+        return literal_text(contract(term))
+    if kind == "boolean":
+        return literal_text(bool(number))
+    if number is not None:
+        return literal_text(whole(number))
+    return literal_text((text or "")[:MAX_EXAMPLE])
+
+
+def extent(scope: Scope, name: str) -> Extent | None:
+    """Return the range of a property's visible numbers, of participants first; None where it has none."""
+    for level in (Level.PARTICIPANT, Level.ACQUISITION):
+        prop = scope.dictionary.property_key(level, canonical_name(name, level))
+        found = [numbers for numbers in _numbers(scope, level, prop) if len(numbers)]
+        if found:
+            every = np.concatenate(found)
+            fractions = bool(np.any(every != np.round(every)))
+            return Extent(level=level, low=float(every.min()), high=float(every.max()), whole=not fractions)
+    return None
+
+
+def _numbers(scope: Scope, level: Level, prop: int | None) -> Iterator[Array]:
+    """Yield the distinct numbers that visible records have, segment by segment."""
+    for part in scope.view.parts:
+        column = part.segment.column(level, prop) if prop is not None else None
+        if column is not None and len(column.numbers):
+            codes = scope.visible_codes(part, level, column)
+            yield column.numbers[codes[codes < len(column.numbers)]]
