@@ -12,15 +12,18 @@ from api.operations import records
 from api.wire import record_body
 from catalog import cohorts
 from catalog.model import Commit, Put
+from catalog.search.cql2_text import MAX_BYTES
 from catalog.search.histogram import histogram
 from catalog.search.query import Query, parse, parse_json
 from catalog.search.removal import why_not as explain_removal
 from catalog.search.rollup import term_tree
+from catalog.search.suggestion import suggest as suggestions
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import new_iri
 
 MAX_PAGE = 1000
 COHORT = frozenset({"Cohort"})
+SHARED = 2
 PARTICIPANT = frozenset({"Participant"})
 
 
@@ -96,6 +99,29 @@ def why_not(
     subject = asked or catalogue.iri
     records.note_access(catalogue, principal, "cohort.why-not", subject, {"query": parsed.text, "count": found.count})
     return {**found.to_json(), "query": parsed.text}
+
+
+def suggest(catalogue: Catalogue, principal: Principal, text: str, at: int | None) -> dict[str, Any]:
+    """Return what may stand at a place of a query that somebody types.
+
+    Values are suggested that at least :data:`SHARED` participants have, so that nothing is told of a single one and
+    typing leaves no entries.
+
+    Raises:
+        InvalidRequestError: The text is longer than any query.
+    """
+    if len(text) > MAX_BYTES:
+        raise InvalidRequestError(f"a query has at most {MAX_BYTES} characters", field="q")
+    catalogue.refresh_search()
+    found = suggestions(
+        catalogue.search,
+        catalogue.terms,
+        text,
+        len(text) if at is None else at,
+        datasets=principal.datasets(Permission.READ),
+        least=SHARED,
+    )
+    return {"items": [each.to_json() for each in found], "total": len(found), "next": None}
 
 
 def properties(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from api.dependencies import Caller, Cursor, Limit, Open, json_answer, record_answer
 from api.operations import cohorts, records
-from api.schemas import CohortAnswer, CohortQuery, FreezeCohort, Listing, RecordAnswer, WhyNotAnswer, WhyNotQuery
+from api.schemas import (
+    CohortAnswer,
+    CohortQuery,
+    FreezeCohort,
+    Listing,
+    RecordAnswer,
+    Suggestions,
+    WhyNotAnswer,
+    WhyNotQuery,
+)
 
 router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
+
+At = Annotated[int | None, Query(ge=0, description="Place in `q`, in characters; unset: its end.")]
 
 
 @router.post("/query", response_model=CohortAnswer)
@@ -34,6 +45,12 @@ def find(body: CohortQuery, catalogue: Open, principal: Caller) -> Response:
 def why_not(body: WhyNotQuery, catalogue: Open, principal: Caller) -> Response:
     """Say what each condition of a query takes away, and which of them a participant does not meet."""
     return json_answer(cohorts.why_not(catalogue, principal, body.query, participant=body.participant))
+
+
+@router.get("/suggest", response_model=Suggestions)
+def suggest(catalogue: Open, principal: Caller, q: str = "", at: At = None) -> Response:
+    """Say what may stand at a place of a query that somebody types; values that one participant alone has are not."""
+    return json_answer(cohorts.suggest(catalogue, principal, q, at))
 
 
 @router.get("/properties")

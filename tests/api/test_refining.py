@@ -90,3 +90,28 @@ def test_what_has_no_numbers_or_terms_is_empty(client: Client) -> None:
     assert found["histograms"]["sex"]["bins"] == []
     assert found["histograms"]["sex"]["missing"] == 4
     assert found["trees"]["age"] == []
+
+
+def suggested(client: Client, text: str, at: int | None = None) -> list[dict[str, Any]]:
+    """Return what is suggested at a place, by default at the end."""
+    items: list[dict[str, Any]] = client.get("cohorts/suggest", q=text, at=at)["items"]
+    return items
+
+
+@pytest.mark.usefixtures("registered")
+def test_suggestions_complete_names_and_shared_values(client: Client) -> None:
+    assert suggested(client, "dia")[0] == {
+        "text": "diagnosis",
+        "label": "diagnosis (term, text)",
+        "kind": "property",
+        "start": 0,
+        "end": 3,
+        "count": 3,
+    }
+    assert [item["text"] for item in suggested(client, "sex = ")] == ["'PATO:0000383'"]  # two women; one man
+    assert suggested(client, "has(suffix = 'T")[0]["text"] == "'T1w'"
+    label = suggested(client, "under(diagnosis, 'multiple scl")[0]
+    assert (label["kind"], label["text"], label["count"]) == ("term", "'DOID:2377'", 2)
+    before = client.get("audit/entries", limit=1)["total"]
+    suggested(client, "sex = ")
+    assert client.get("audit/entries", limit=1)["total"] == before
