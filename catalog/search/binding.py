@@ -1,16 +1,21 @@
-"""From a query to tests on values: properties checked, terms looked up, the same for every backend.
-
-What a backend translates is small: a record *has a statement that passes a test*, joined by all, any and not;
-``has`` and ``count`` range over the acquisitions of a participant.
-"""
+"""From a query to tests on values: properties checked, terms looked up, the same for every backend."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Collection
+from dataclasses import replace
 
+from catalog.search.bound import (
+    COMPARE,
+    All,
+    AnyPart,
+    Bound,
+    BoundQuery,
+    CountAcquisitions,
+    HasAcquisition,
+    Opposite,
+    Some,
+)
 from catalog.search.conditions import (
     And,
     Between,
@@ -20,106 +25,67 @@ from catalog.search.conditions import (
     Has,
     In,
     IsNull,
+    Leaf,
     Like,
+    Matches,
     Not,
     Or,
     Scalar,
     Under,
+    Within,
     name_text,
     negation,
+    properties_of,
 )
+from catalog.search.in_use import MAX_TEXTS, InUse, check_property
 from catalog.search.index import Terms
-from catalog.search.names import Level, built_in_names, fold, well_known
+from catalog.search.literals import also_means, near_match
+from catalog.search.names import (
+    ANY,
+    BUILT_IN,
+    DATASET_TEXTS,
+    OF_DATASET,
+    RESULT,
+    Level,
+    asks_results,
+    built_in_names,
+    fold,
+)
+from catalog.search.periods import Dates, period_of
+from catalog.search.projection import of_dataset
 from catalog.search.query import Query
-from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange, folded_pattern
+from catalog.search.searched_words import SearchedWord, searched_words
+from catalog.search.units import comparable, is_comparable
+from catalog.search.value_tests import (
+    Below,
+    Equal,
+    NumberRange,
+    Pattern,
+    Present,
+    Test,
+    TextRange,
+    Word,
+    folded_pattern,
+)
+from catalog.search.versions import VersionEqual, VersionKey, VersionRange, version_key
 from ontology.curies import canonical_iri, expand
 from ontology.errors import AmbiguousError, InvalidRequestError, NotFoundError
 
-
-@dataclass(frozen=True, slots=True)
-class Some:
-    """The record has a statement of a property that passes; ``condition`` is what that stands for.
-
-    ``quiet``: that it has none needs no words, because a neighbouring test says what it has instead.
-    """
-
-    level: Level
-    property: str
-    test: Test
-    condition: Condition
-    quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """Every part holds."""
-
-    parts: tuple[Bound, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyPart:
-    """Some part holds."""
-
-    parts: tuple[Bound, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Opposite:
-    """The part does not hold."""
-
-    part: Bound
-
-
-@dataclass(frozen=True, slots=True)
-class HasAcquisition:
-    """One acquisition fulfils ``part``."""
-
-    part: Bound
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class CountAcquisitions:
-    """The number of acquisitions that fulfil ``part`` compares so with ``n``."""
-
-    part: Bound
-    op: str
-    n: int
-    condition: Condition
-
-    def holds(self, number: int) -> bool:
-        """Tell whether a number of acquisitions is one that was asked for."""
-        return COMPARE[self.op](number, self.n)
-
-
-Bound = Some | All | AnyPart | Opposite | HasAcquisition | CountAcquisitions
-
-COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
-    "=": lambda a, b: a == b,
-    "<>": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class BoundQuery:
-    """A query made ready: the tree to translate, and what to tell the person who asked."""
-
-    root: Bound
-    notices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InUse:
-    """What a backend says about the values it holds, as far as the caller may see them."""
-
-    names: Callable[[Level], Collection[str]]
-    terms: Callable[[Level, str], Collection[str]]
-    units: Callable[[Level, str], Collection[str]]
+__all__ = [
+    "COMPARE",
+    "All",
+    "AnyPart",
+    "Bound",
+    "BoundQuery",
+    "CountAcquisitions",
+    "HasAcquisition",
+    "InUse",
+    "Opposite",
+    "Some",
+    "bind",
+    "check_property",
+    "present_meaning",
+]
 
 
 def bind(query: Query, *, terms: Terms, in_use: InUse, level: Level = Level.PARTICIPANT) -> BoundQuery:
@@ -136,37 +102,8 @@ def bind(query: Query, *, terms: Terms, in_use: InUse, level: Level = Level.PART
         AmbiguousError: A term of ``under`` means several things.
     """
     binder = _Binder(terms, in_use)
-    root = binder.bound(query.root, level)
+    root = binder.images(query.root) if level is Level.ACQUISITION else binder.bound(query.root, level)
     return BoundQuery(root, tuple(dict.fromkeys(binder.notices)))
-
-
-def check_property(name: str, level: Level, in_use: InUse) -> None:
-    """Refuse a property that neither the catalogue nor the standard knows.
-
-    Raises:
-        InvalidRequestError: It is not known; ``params['candidates']`` has names that are spelled like it.
-    """
-    if name in built_in_names(level) or name in well_known(level) or name in in_use.names(level):
-        return
-    in_acquisitions = level is Level.PARTICIPANT
-    other = Level.ACQUISITION if in_acquisitions else Level.PARTICIPANT
-    if name in built_in_names(other) or name in well_known(other) or name in in_use.names(other):
-        raise InvalidRequestError(
-            f"{name!r} is said of {other}s, not of {level}s",
-            field=name,
-            next_step=f"Write it within has(): has({name_text(name)} ...)."
-            if in_acquisitions
-            else "Write it outside has().",
-        )
-    used = sorted(in_use.names(level), key=lambda n: (n not in well_known(level), n))
-    near = difflib.get_close_matches(name, {*used, *well_known(level), *built_in_names(level)}, n=5, cutoff=0.6)
-    known = f"Properties of {level}s here: {', '.join(used[:12])}{', ...' if len(used) > 12 else ''}."
-    raise InvalidRequestError(
-        f"no {level} has a property {name!r}",
-        field=name,
-        next_step=f"Did you mean {', '.join(near)}?" if near else known,
-        params={"candidates": near},
-    )
 
 
 class _Binder:
@@ -188,13 +125,21 @@ class _Binder:
             case Has() | Count() if level is Level.ACQUISITION:
                 raise InvalidRequestError("an acquisition has no acquisitions to look for or count", field="query")
             case Has(condition=inner):
-                return HasAcquisition(self.bound(inner, Level.ACQUISITION), condition)
+                return HasAcquisition(self.images(inner), condition)
             case Count(condition=inner, op=op, n=n):
-                return CountAcquisitions(self.bound(inner, Level.ACQUISITION), op, n, condition)
+                return CountAcquisitions(self.images(inner), op, n, condition)
             case _:
                 return self._leaf(condition, level)
 
-    def _leaf(self, condition: Condition, level: Level) -> Bound:
+    def images(self, condition: Condition) -> Bound:
+        """Return a condition on one acquisition; one that does not ask about results is one on images alone."""
+        bound = self.bound(condition, Level.ACQUISITION)
+        if RESULT not in self.in_use.names(Level.ACQUISITION) or any(map(asks_results, properties_of(condition))):
+            return bound
+        image = Opposite(Some(Level.ACQUISITION, RESULT, Present(), negation(IsNull(RESULT)), quiet=True))
+        return All((*bound.parts, image)) if isinstance(bound, All) else All((bound, image))
+
+    def _leaf(self, condition: Leaf, level: Level) -> Bound:
         match condition:
             case Comparison(property=name, op="<>", value=value):
                 equal = self._some(Comparison(name, "=", value), level)
@@ -202,31 +147,100 @@ class _Binder:
             case IsNull(property=name):
                 check_property(name, level, self.in_use)
                 return Opposite(Some(level, name, Present(), negation(condition)))
+            case Matches(property=name, words=text):
+                return All(tuple(self._word(name, word, level) for word in searched_words(text)))
             case _:
                 return self._some(condition, level)
 
-    def _some(self, condition: Condition, level: Level) -> Some:
-        """Return the bound form of a leaf that one value can fulfil."""
-        name: str = condition.property  # type: ignore[union-attr]  # every leaf has one
+    def _word(self, name: str | None, word: SearchedWord, level: Level) -> Bound:
+        """Return that a word is found: in a property, or in any text of the record or its dataset."""
+        condition, test = Matches(name, str(word)), Word(word.word, word.prefix)
+        if name is None:
+            own = Some(level, ANY, test, condition)
+            shared = (Some(level, text, test, condition, quiet=True) for text in DATASET_TEXTS)
+            return AnyPart((own, *shared))
+        if name in BUILT_IN:
+            raise InvalidRequestError(
+                f"{name} is a name and no text to look for words in",
+                field=name,
+                next_step=f"Use {name} LIKE '%{word.word}%'{', or dataset.title' if name == 'dataset' else ''}.",
+            )
         check_property(name, level, self.in_use)
+        return Some(level, name, test, condition)
+
+    def _some(self, condition: Leaf, level: Level) -> Some:
+        """Return the bound form of a leaf that one value can fulfil."""
+        name = str(condition.property)
+        check_property(name, level, self.in_use)
+        by_version = name == "pipeline_version" and level is Level.ACQUISITION
+        return Some(level, name, (self._version_test if by_version else self._test)(condition, level), condition)
+
+    def _test(self, condition: Leaf, level: Level) -> Test:
+        """Return the test that a leaf puts to a value."""
+        name = str(condition.property)
         match condition:
             case Comparison(op="=", value=value):
-                test: Test = self._equal(name, (value,), level)
+                return self._equal(name, (value,), level)
             case In(values=values):
-                test = self._equal(name, values, level)
+                return self._equal(name, values, level)
             case Under(term=term):
-                test = self._below(name, term, level)
+                return self._below(name, term, level)
             case Like(pattern=pattern):
-                test = Pattern(folded_pattern(pattern))
+                return Pattern(folded_pattern(pattern))
+            case Within(period=period):
+                return self._within(name, period)
             case Between(low=low, high=high):
-                test = self._range(name, level, low=low, high=high)
+                return self._range(name, level, low=low, high=high)
             case Comparison(op=op, value=value) if op.startswith(">"):
-                test = self._range(name, level, low=value, included=op == ">=")
+                return self._range(name, level, low=value, included=op == ">=")
             case Comparison(op=op, value=value):
-                test = self._range(name, level, high=value, included=op == "<=")
+                return self._range(name, level, high=value, included=op == "<=")
             case _:
                 raise TypeError(f"no leaf: {condition!r}")
-        return Some(level, name, test, condition)
+
+    def _version_test(self, condition: Leaf, level: Level) -> Test:
+        """Return the test that a leaf puts to a version: an order of versions, not of texts."""
+        match condition:
+            case Comparison(op="=", value=value):
+                return self._equal_version((value,))
+            case In(values=values):
+                return self._equal_version(values)
+            case Between(low=low, high=high):
+                return VersionRange(low=self._version(low), high=self._version(high))
+            case Comparison(op=op, value=value) if op.startswith(">"):
+                return VersionRange(low=self._version(value), low_included=op == ">=")
+            case Comparison(op=op, value=value):
+                return VersionRange(high=self._version(value), high_included=op == "<=")
+            case _:
+                return self._test(condition, level)
+
+    def _equal_version(self, values: tuple[Scalar, ...]) -> VersionEqual:
+        texts = [value for value in values if isinstance(value, str)]
+        keys = frozenset(key for text in texts if (key := version_key(text)) is not None)
+        return VersionEqual(keys, frozenset(map(fold, texts)))
+
+    def _version(self, value: Scalar) -> VersionKey:
+        key = version_key(value) if isinstance(value, str) else None
+        if key is None:
+            raise InvalidRequestError(
+                f"{value!r} is no version",
+                field="pipeline_version",
+                next_step="Write a version as a text: pipeline_version >= '1.10'.",
+            )
+        return key
+
+    def _within(self, name: str, text: str) -> Test:
+        period = period_of(text)
+        if isinstance(period, Dates):
+            return TextRange(low=period.low, high=period.high, dates=True)
+        if not is_comparable(name, "a"):
+            raise InvalidRequestError(
+                f"{name} is not measured in a unit of time",
+                field=name,
+                next_step=f"Compare numbers: {name_text(name)} BETWEEN 1 AND 2; or give dates: '2020/2021'.",
+            )
+        low, high = (None if years is None else comparable(name, years, "a") for years in (period.low, period.high))
+        return NumberRange(low=low, high=high)
 
     def _range(
         self, name: str, level: Level, *, low: Scalar | None = None, high: Scalar | None = None, included: bool = True
@@ -252,34 +266,71 @@ class _Binder:
             self.notices.append(f"{name} has values in {', '.join(units)}; numbers are compared as they stand")
 
     def _equal(self, name: str, values: tuple[Scalar, ...], level: Level) -> Equal:
-        texts = [value for value in values if isinstance(value, str)]
-        forms, iris = set(map(fold, texts)), set[str]()
-        for text in texts:
-            iri = canonical_iri(expand(text) or text)
-            forms.add(fold(iri))
-            iris |= self._means(text, name, level)
+        forms, iris = set[str](), set[str]()
+        for text in values:
+            if isinstance(text, str):
+                said = {fold(text), fold(canonical_iri(expand(text) or text)), *also_means(name, text)}
+                meant = self._means(text, name, level)
+                self._notice_nobody(name, text, level, said, meant)
+                forms |= said
+                iris |= meant
         numbers = frozenset(float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
         booleans = frozenset(float(v) for v in values if isinstance(v, bool))
         return Equal(frozenset(forms), frozenset(iris), numbers, booleans)
 
     def _means(self, text: str, name: str, level: Level) -> set[str]:
         """Return the terms in use for a property that a literal names; none where it names none, or several."""
-        used = () if name in built_in_names(level) else self.in_use.terms(level, name)
+        used = self._terms(level, name)
         if not used:
             return set()
         try:
-            meant = self.terms.resolve(text).term.iri
+            found = self.terms.resolve(text)
         except AmbiguousError as error:
             self.notices.append(f"{error.detail}: it was compared as a text only; give the CURIE to mean one of them")
             return set()
         except (NotFoundError, InvalidRequestError):
             return set()
-        return {iri for iri in used if iri == meant or self._present_meaning(iri) == meant}
+        if found.notice:
+            self.notices.append(found.notice)
+        return {iri for iri in used if iri == found.term.iri or self._present_meaning(iri) == found.term.iri}
+
+    def _terms(self, level: Level, name: str) -> Collection[str]:
+        """Return the terms in use for a property, of the record or of its dataset."""
+        if name in OF_DATASET and name in built_in_names(level):
+            return {s.term for entry in self.in_use.datasets() for s in of_dataset(name, entry) if s.term}
+        return () if name in BUILT_IN else self.in_use.terms(level, name)
+
+    def _notice_nobody(self, name: str, text: str, level: Level, said: Collection[str], meant: Collection[str]) -> None:
+        """Say what a literal may be a slip of, where nothing equals it and no vocabulary knows it."""
+        if meant or name in ("id", "label"):
+            return
+        if name in OF_DATASET and name in built_in_names(level):
+            whose = "no dataset's"
+            statements = [s for entry in self.in_use.datasets() for s in of_dataset(name, entry)]
+            texts: Collection[str] = {t for s in statements for t in (s.text, s.original, s.label, s.source) if t}
+        elif self.in_use.says(level, name, said):
+            return
+        else:
+            whose = "nobody's" if level is Level.PARTICIPANT else "no acquisition's"
+            texts = self.in_use.texts(level, name)
+        near = near_match(text, said, texts) if len(texts) < MAX_TEXTS else None
+        if near is not None and not self._is_known(text):
+            self.notices.append(f"{whose} {name.removeprefix('dataset.')} is {text!r}; did you mean {near!r}?")
+
+    def _is_known(self, text: str) -> bool:
+        """Tell whether a vocabulary has a term or several of this name."""
+        try:
+            self.terms.resolve(text)
+        except AmbiguousError:
+            return True
+        except (NotFoundError, InvalidRequestError):
+            return False
+        return True
 
     def _below(self, name: str, text: str, level: Level) -> Below:
         term = self._term(name, text)
         covered = self.terms.descendants(term)
-        used = self.in_use.terms(level, name)
+        used = self._terms(level, name)
         return Below(
             frozenset(iri for iri in used if iri in covered or self._present_meaning(iri) in covered), ancestor=term
         )

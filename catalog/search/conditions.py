@@ -1,7 +1,8 @@
 """The condition tree of a query: frozen values, and how they are written as CQL2 text and JSON.
 
-OGC CQL2 (21-065r2): text encoding in section 7 with Annex B, JSON encoding in Annex C. Three functions of our
-own stand beside the standard's operators: ``under``, ``has`` and ``count``.
+OGC CQL2 (21-065r2): text encoding in section 7 with Annex B, JSON encoding in Annex C. Functions of our own
+stand beside the standard's operators: ``under``, ``has``, ``count``, ``matches`` and ``within``; ``derived`` and
+``measure`` are read as what they stand for (:mod:`catalog.search.reading`).
 """
 
 from __future__ import annotations
@@ -101,7 +102,24 @@ class Count:
     n: int
 
 
-Condition = And | Or | Not | Comparison | Between | In | Like | IsNull | Under | Has | Count
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """``matches(words)`` or ``matches(property, words)``: every word is found; ``motor*`` is how a word begins."""
+
+    property: str | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """``within(property, period)``: a date, time or age lies in an ISO 8601 interval (``2020-01/2020-06``)."""
+
+    property: str
+    period: str
+
+
+Leaf = Comparison | Between | In | Like | IsNull | Under | Matches | Within
+Condition = And | Or | Not | Leaf | Has | Count
 
 EVERYTHING: Final = And(())
 NOTHING: Final = Or(())
@@ -138,6 +156,19 @@ def negation(part: Condition) -> Condition:
     if part in (EVERYTHING, NOTHING):
         return NOTHING if part == EVERYTHING else EVERYTHING
     return Not(part)
+
+
+def properties_of(condition: Condition) -> frozenset[str]:
+    """Return the names of the properties that a condition mentions."""
+    match condition:
+        case And(parts=parts) | Or(parts=parts):
+            return frozenset().union(*map(properties_of, parts))
+        case Not(part=part):
+            return properties_of(part)
+        case Has(condition=inner) | Count(condition=inner):
+            return properties_of(inner)
+        case _:
+            return frozenset({condition.property} if condition.property else ())
 
 
 def text_of(condition: Condition) -> str:
@@ -185,6 +216,12 @@ def _leaf(condition: Condition, no: str = "") -> str:
             return f"{name_text(name)} IS NULL"
         case Under(property=name, term=term):
             return f"under({name_text(name)}, {literal_text(term)})"
+        case Matches(property=None, words=words):
+            return f"matches({literal_text(words)})"
+        case Matches(property=str(name), words=words):
+            return f"matches({name_text(name)}, {literal_text(words)})"
+        case Within(property=name, period=period):
+            return f"within({name_text(name)}, {literal_text(period)})"
         case _:
             raise TypeError(f"no leaf: {condition!r}")
 
@@ -236,5 +273,11 @@ def _leaf_json(condition: Condition) -> Any:
             return {"op": "isNull", "args": [{"property": name}]}
         case Under(property=name, term=term):
             return {"op": "under", "args": [{"property": name}, term]}
+        case Matches(property=None, words=words):
+            return {"op": "matches", "args": [words]}
+        case Matches(property=str(name), words=words):
+            return {"op": "matches", "args": [{"property": name}, words]}
+        case Within(property=name, period=period):
+            return {"op": "within", "args": [{"property": name}, period]}
         case _:
             raise TypeError(f"no leaf: {condition!r}")

@@ -35,7 +35,8 @@ _PLACE: Final = re.compile(r"-->\s*(\d+):(\d+)")
 _OPERATOR_WORDS: Final = frozenset({"and", "or", "not", "like", "in", "between", "is"})
 SUPPORTED: Final = (
     "=, <>, <, <=, >, >=, BETWEEN, IN, LIKE, IS NULL, AND, OR, NOT and the functions under(property, 'term'), "
-    "has(condition), count(condition), casei(...)"
+    "has(condition), count(condition), derived(condition), measure('name'), matches('words'), "
+    "matches(property, 'words'), within(property, 'start/end'), casei(...)"
 )
 
 

@@ -20,7 +20,7 @@ from catalog.search.binding import (
 )
 from catalog.search.conditions import negation, text_of
 from catalog.search.index import Reason, Terms
-from catalog.search.names import ANY, BUILT_IN, OF_DATASET, built_in_names
+from catalog.search.names import ANY, BUILT_IN, OF_DATASET
 from catalog.search.projection import Statement
 from catalog.search.value_tests import Below
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -111,13 +111,14 @@ class Explainer:
         if bool(passing) is not wanted:
             return None
         if not wanted:
-            absent = Reason(condition=text_of(negation(bound.condition)), property=bound.property)
+            asked = None if bound.property == ANY else bound.property
+            absent = Reason(condition=text_of(negation(bound.condition)), property=asked)
             return [] if bound.quiet else [absent]
         return [self._reason(bound, statement) for statement in sorted(passing, key=repr)]
 
     def _reason(self, bound: Some, statement: Statement) -> Reason:
         chain = self._chain(statement.term, bound.test.ancestor) if isinstance(bound.test, Below) else ()
-        if bound.property in built_in_names(bound.level):
+        if bound.property in BUILT_IN:
             # The other forms of a built-in value are ways to ask for it, not where it was found.
             statement = replace(statement, original=None, source=None)
         return Reason(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from catalog.search.periods import is_date
 from ontology.errors import BackendUnavailableError, IntegrityError, SillageError, StorageFullError
 
 BUSY_SECONDS: Final = 60.0
@@ -35,6 +36,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "journal_size_limit = 67108864",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("is_date", 1, is_date, deterministic=True)
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS hit (key INTEGER PRIMARY KEY)")
     except sqlite3.Error:
         connection.close()

@@ -25,8 +25,33 @@ class Level(StrEnum):
 BUILT_IN: Final = frozenset({"id", "label", "dataset"})
 """Names that every participant and acquisition has, and that no column or field can take over."""
 
-OF_DATASET: Final = ("dataset", "pipeline", "pipeline_version")
-"""Names that a record has from its dataset; what generated the dataset is said of acquisitions alone."""
+_BOTH: Final = frozenset(Level)
+_IMAGES: Final = frozenset({Level.ACQUISITION})
+
+DATASET_PROPERTIES: Final[dict[str, frozenset[Level]]] = {
+    "dataset": _BOTH,
+    "dataset.title": _BOTH,
+    "dataset.description": _BOTH,
+    "dataset.keyword": _BOTH,
+    "dataset.license": _BOTH,
+    "dataset.data_use": _BOTH,
+    "dataset.doi": _BOTH,
+    "dataset.access_rights": _BOTH,
+    "pipeline": _IMAGES,
+    "pipeline_version": _IMAGES,
+}
+"""Names that a record has from its dataset, and of whom they are said."""
+
+OF_DATASET: Final = tuple(DATASET_PROPERTIES)
+
+DATASET_TEXTS: Final = ("dataset.title", "dataset.description", "dataset.keyword")
+"""Where full text looks, beside a record's own texts."""
+
+RESULT: Final = "result"
+"""What results that are no images have, and images never: the kind of their file (``json``, ``tsv``, ``html``)."""
+
+MEASURE: Final = "measure."
+"""How the names of measures begin."""
 
 ALIASES: Final[dict[Level, dict[str, str]]] = {
     Level.PARTICIPANT: {"participant_id": "label"},
@@ -63,9 +88,14 @@ def property_name(raw: str) -> str:
     return name or "_"
 
 
+_BUILT_IN_NAMES: Final = {
+    level: BUILT_IN.union(name for name, levels in DATASET_PROPERTIES.items() if level in levels) for level in Level
+}
+
+
 def built_in_names(level: Level) -> frozenset[str]:
     """Return the names that every record of a level has."""
-    return BUILT_IN if level is Level.PARTICIPANT else BUILT_IN.union(OF_DATASET)
+    return _BUILT_IN_NAMES[level]
 
 
 @lru_cache(maxsize=16_384)
@@ -116,3 +146,13 @@ def fold(text: str) -> str:
     NUL becomes U+FFFD, because many engines take it for the end of a text.
     """
     return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\0", "\ufffd").split())
+
+
+def measure_name(raw: str) -> str:
+    """Return the property that ``measure('raw')`` stands for."""
+    return MEASURE + property_name(raw)
+
+
+def asks_results(name: str) -> bool:
+    """Tell whether a condition on a property is one on results of pipelines, images or not."""
+    return name in ("derived", "pipeline", "pipeline_version", RESULT) or name.startswith(MEASURE)

@@ -14,9 +14,21 @@ from functools import lru_cache
 from typing import Any, Final
 
 from catalog.model import Record
-from catalog.search.names import INDEX_ENTITIES, Level, built_in_names, canonical_name, fold, words
+from catalog.search.names import (
+    DATASET_PROPERTIES,
+    INDEX_ENTITIES,
+    RESULT,
+    Level,
+    built_in_names,
+    canonical_name,
+    fold,
+    measure_name,
+    words,
+)
 from catalog.search.units import comparable
-from ontology.identifiers import last_part
+from ontology.errors import InvalidRequestError
+from ontology.identifiers import last_part, normalise_doi
+from ontology.licences import spdx_licence
 
 MAX_LIST: Final = 32
 """Longer lists in sidecars (slice timing, frame tables) are no values that people search by, and left out."""
@@ -97,7 +109,7 @@ class ParticipantEntry:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionEntry:
-    """An acquisition as search knows it."""
+    """An acquisition as search knows it, or a result that is no image, which alone has a ``result``."""
 
     id: str
     label: str
@@ -121,7 +133,7 @@ Entry = ParticipantEntry | AcquisitionEntry | DatasetEntry
 _OWN: Final = frozenset({"suffix", "datatype", "session", "derived"})
 _INDEX: Final = re.compile(r"[0-9]{1,15}")
 
-SEARCHED: Final = frozenset({"Dataset", "Participant", "Acquisition"})
+SEARCHED: Final = frozenset({"Dataset", "Participant", "Acquisition", "Entity"})
 
 
 def project(record: Record) -> Entry:
@@ -135,9 +147,9 @@ def project(record: Record) -> Entry:
     dataset = record.dataset
     if record.type == "Participant":
         return ParticipantEntry(record.id, label, dataset, frozenset(_participant(document)))
-    if record.type == "Acquisition":
-        participant = document.get("participant")
-        return AcquisitionEntry(record.id, label, dataset, participant, frozenset(_acquisition(document)))
+    if record.type in ("Acquisition", "Entity"):
+        said = frozenset(_acquisition(document) if record.type == "Acquisition" else _result(document))
+        return AcquisitionEntry(record.id, label, dataset, document.get("participant"), said)
     if record.type == "Dataset":
         title = document.get("title")
         said = frozenset(_dataset(document))
@@ -160,6 +172,12 @@ def of_dataset(name: str, dataset: DatasetEntry) -> tuple[Statement, ...]:
     return tuple(sorted((s for s in dataset.statements if s.name == name), key=repr))
 
 
+def said_of_dataset(level: Level, dataset: DatasetEntry | None) -> dict[str, tuple[Statement, ...]]:
+    """Return all that a record of a level has from its dataset, by name; nothing where that is not visible."""
+    names = [name for name, levels in DATASET_PROPERTIES.items() if level in levels]
+    return {name: of_dataset(name, dataset) if dataset else () for name in names}
+
+
 def built_in_forms(statement: Statement) -> frozenset[str]:
     """Return the folded texts that equal a built-in value; a dataset also answers to its title."""
     title = statement.source if statement.name == "dataset" else None
@@ -167,6 +185,25 @@ def built_in_forms(statement: Statement) -> frozenset[str]:
 
 
 def _dataset(document: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield what a dataset says that its records share."""
+    for member in ("title", "description", "access_rights"):
+        yield from _plain("dataset." + member, document.get(member))
+    for word in _list(document.get("keywords")):
+        if isinstance(word, Mapping):
+            yield from _said("dataset.keyword", {"value": word.get("label"), **word}, None)
+        else:
+            yield from _plain("dataset.keyword", word)
+    for value in _list(document.get("data_use")):
+        if isinstance(value, Mapping):
+            yield from _said("dataset.data_use", value, None)
+    yield from _licence(_text(document.get("license")), _text(document.get("license_id")))
+    for doi in (document.get("doi"), *_list(document.get("published_as"))):
+        if isinstance(doi, str) and doi.strip():
+            yield Statement("dataset.doi", "text", text=bare_doi(doi)[:MAX_TEXT])
+    yield from _generated_by(document)
+
+
+def _generated_by(document: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield name and version of what generated a dataset (BIDS ``GeneratedBy``)."""
     for item in _list(document.get("generated_by")):
         name = _text(item.get("Name")) if isinstance(item, Mapping) else None
@@ -175,6 +212,23 @@ def _dataset(document: Mapping[str, Any]) -> Iterator[Statement]:
             version = _text(str(item.get("Version") or ""))
             if version:
                 yield Statement("pipeline_version", "text", text=version)
+
+
+def _licence(said: str | None, spdx: str | None) -> Iterator[Statement]:
+    """Yield the licence: its SPDX identifier where it has one, with its name and the text found in the source."""
+    licence = spdx_licence(spdx or said or "")
+    known = spdx or (licence.spdx if licence else None)
+    if known or said:
+        name = licence.name if licence else None
+        yield Statement("dataset.license", "text", text=known or said, label=name, original=said)
+
+
+def bare_doi(text: str) -> str:
+    """Return a DOI without ``doi:`` or the address of its resolver; a text that is none as it stands."""
+    try:
+        return normalise_doi(_clean(text))
+    except InvalidRequestError:
+        return _clean(text).strip()
 
 
 def to_row(statement: Statement) -> list[Any]:
@@ -206,7 +260,12 @@ def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield what an acquisition says; a property that was mapped to terms beats a field of the same name."""
     mapped = list(_values(document.get("properties"), Level.ACQUISITION, None))
     yield from mapped
-    taken = {statement.name for statement in mapped} | built_in_names(Level.ACQUISITION)
+    measures = document.get("measures")
+    for key, values in measures.items() if isinstance(measures, Mapping) else ():
+        for value in _list(values):
+            if isinstance(value, Mapping):
+                yield from _said(measure_name(str(key)), value, None)
+    taken = {statement.name for statement in mapped} | built_in_names(Level.ACQUISITION) | {RESULT}
     for name in _OWN:
         if name not in taken:
             yield from _plain(name, document.get(name))
@@ -221,10 +280,19 @@ def _acquisition(document: Mapping[str, Any]) -> Iterator[Statement]:
         yield from _fields(metadata, "", taken, 0)
 
 
+def _result(document: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield what a result that is no image says: what an image would, and the kind of its file."""
+    files = _list(document.get("files"))
+    path = files[0].get("path") if files and isinstance(files[0], Mapping) else None
+    ending = str(path).rpartition("/")[2].rpartition(".")[2] if path else ""
+    yield Statement(RESULT, "text", text=_text(ending.casefold()) or "file")
+    yield from _acquisition({**document, "derived": True})
+
+
 def _values(properties: Any, level: Level, session: str | None) -> Iterator[Statement]:
     for key, values in properties.items() if isinstance(properties, Mapping) else ():
         name = canonical_name(str(key), level)
-        if name in built_in_names(level):
+        if name in built_in_names(level) or (name == RESULT and level is Level.ACQUISITION):
             continue
         for value in _list(values):
             if isinstance(value, Mapping):

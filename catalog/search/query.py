@@ -1,7 +1,6 @@
 """A cohort query: parsed once from CQL2 text or JSON, then translated by each search backend.
 
-OGC CQL2 (21-065r2), with the functions ``under``, ``has`` and ``count``; the language is described in
-``docs/reference/query-language.md``.
+OGC CQL2 (21-065r2), with functions of our own; the language is described in ``docs/reference/query-language.md``.
 """
 
 from __future__ import annotations
@@ -22,10 +21,12 @@ from catalog.search.conditions import (
     In,
     IsNull,
     Like,
+    Matches,
     Not,
     Or,
     Scalar,
     Under,
+    Within,
     json_of,
     text_of,
 )
@@ -42,11 +43,13 @@ __all__ = [
     "In",
     "IsNull",
     "Like",
+    "Matches",
     "Not",
     "Or",
     "Query",
     "Scalar",
     "Under",
+    "Within",
     "parse",
     "parse_json",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from catalog.search.conditions import (
     COMPARISONS,
     EVERYTHING,
     NOTHING,
+    And,
     Between,
     Comparison,
     Condition,
@@ -18,19 +20,29 @@ from catalog.search.conditions import (
     In,
     IsNull,
     Like,
+    Matches,
+    Not,
+    Or,
     Scalar,
     Under,
+    Within,
     all_of,
     any_of,
     negation,
 )
 from catalog.search.cql2_text import SUPPORTED
-from catalog.search.names import Level, canonical_name
+from catalog.search.names import Level, canonical_name, measure_name
+from catalog.search.periods import period_of
+from catalog.search.searched_words import searched_words
 from ontology.errors import InvalidRequestError
 
 MAX_CONDITIONS: Final = 200
 MAX_NESTING: Final = 40
 MAX_VALUES: Final = 5_000
+MAX_WORDS: Final = 32
+
+_RANGING: Final = ("has", "count", "derived")
+_TRUTHS: Final = ("has", "derived", "under", "matches", "within")
 
 _FLIPPED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -75,11 +87,15 @@ class _Reader:
             return negation(self.condition(_only(op, args), level, depth + 1))
         if op == "has":
             return Has(self._inner(op, args, level, depth))
+        if op == "derived":
+            inner = _of_results(self._inner(op, args, level, depth))
+            return Has(all_of((Comparison("derived", "=", True), inner)))
         return self._test(op, args, level, depth)
 
     def _inner(self, op: str, args: list[Any], level: Level, depth: int) -> Condition:
         if level is Level.ACQUISITION:
-            raise refused(f"{op}() cannot stand inside has() or count(): an acquisition has no acquisitions")
+            instead = "Write derived = TRUE there, joined with AND." if op == "derived" else None
+            raise refused(f"{op}() cannot stand inside has() or count(): an acquisition has no acquisitions", instead)
         if len(args) != 1:
             raise refused(f"{op}() takes one condition, not {len(args)}", f"Join conditions with AND: {op}(a AND b).")
         return self.condition(args[0], Level.ACQUISITION, depth + 1)
@@ -91,6 +107,8 @@ class _Reader:
             return self._compared(op, args, function, level, depth)
         if op == "count":
             raise refused("count() is a number", "Compare it: count(suffix = 'T1w') >= 2.")
+        if op == "measure":
+            raise refused("measure() is a value", "Compare it: measure('snr') > 12.")
         reader = _LEAVES.get(op)
         if reader is None:
             raise refused(f"{op!r} is not supported")
@@ -137,7 +155,7 @@ def _operation(value: Any) -> tuple[str, list[Any]]:
 def _function_of(args: list[Any]) -> str | None:
     """Return the first of our functions among the operands, if there is one."""
     for arg in args[:2]:
-        if isinstance(arg, dict) and isinstance(arg.get("op"), str) and arg["op"].lower() in ("has", "count", "under"):
+        if isinstance(arg, dict) and isinstance(arg.get("op"), str) and arg["op"].lower() in ("count", *_TRUTHS):
             name: str = arg["op"].lower()
             return name
     return None
@@ -167,14 +185,45 @@ def _property(value: Any, level: Level) -> str:
     value = _uncased(value)
     if not _is_property(value):
         raise _not_a_property(value)
+    if _is_measure(value):
+        return _measure(value["args"], level)
     name: str = value["property"]
     _check_text(name)
     return canonical_name(name, level)
 
 
+def _measure(args: list[Any], level: Level) -> str:
+    """Return the property of ``measure('name')``; the name may also stand without quotes."""
+    named = _only("measure", args)
+    name = named.get("property") if isinstance(named, dict) else named
+    if not isinstance(name, str) or not name.strip():
+        raise refused("measure() takes the name of a measure: measure('snr') > 12")
+    if level is Level.PARTICIPANT:
+        raise refused("a measure is said of results", "Write it within derived(): derived(measure('snr') > 12).")
+    _check_text(name)
+    return measure_name(name)
+
+
+def _of_results(condition: Condition) -> Condition:
+    """Return a condition on results, where ``version`` is that of the pipeline."""
+    match condition:
+        case And(parts=parts) | Or(parts=parts):
+            return replace(condition, parts=tuple(map(_of_results, parts)))
+        case Not(part=part):
+            return Not(_of_results(part))
+        case Has() | Count():
+            return condition
+        case _:
+            return replace(condition, property="pipeline_version") if condition.property == "version" else condition
+
+
 def _is_property(value: Any) -> bool:
     value = _uncased(value)
-    return isinstance(value, dict) and isinstance(value.get("property"), str)
+    return isinstance(value, dict) and (isinstance(value.get("property"), str) or _is_measure(value))
+
+
+def _is_measure(value: dict[str, Any]) -> bool:
+    return str(value.get("op", "")).lower() == "measure" and isinstance(value.get("args"), list)
 
 
 def _not_a_property(value: Any) -> InvalidRequestError:
@@ -230,7 +279,7 @@ def _not_a_literal(value: Any) -> InvalidRequestError:
                 "DATE, TIMESTAMP and INTERVAL are not supported",
                 "Write times as text, as they are in BIDS: '2020-01-31'.",
             )
-        if isinstance(value.get("op"), str) and value["op"].lower() not in ("has", "count", "under"):
+        if isinstance(value.get("op"), str) and value["op"].lower() not in (*_TRUTHS, *_RANGING, "measure"):
             return refused(f"{value['op']!r} is not supported")
     return refused(
         f"{_shown(value)} stands where a value is expected", "Write a text in single quotes, a number, TRUE or FALSE."
@@ -294,6 +343,29 @@ def _under(op: str, args: list[Any], level: Level) -> Condition:
     return Under(_property(args[0], level), args[1])
 
 
+def _matches(op: str, args: list[Any], level: Level) -> Condition:
+    words = args[-1] if args else None
+    if len(args) not in (1, 2) or not isinstance(words, str):
+        raise refused("matches() takes words, or a property and words: matches('motor task')")
+    _check_text(words)
+    if not 1 <= len(searched_words(words)) <= MAX_WORDS:
+        raise refused(f"matches() takes 1 to {MAX_WORDS} words of letters and digits: matches('motor task')")
+    return Matches(_property(args[0], level) if len(args) == 2 else None, " ".join(words.split()))
+
+
+def _within(op: str, args: list[Any], level: Level) -> Condition:
+    if len(args) != 2 or not isinstance(args[1], str):
+        raise refused("within() takes a property and an interval: within(acq_time, '2020-01-01/2020-12-31')")
+    _check_text(args[1])
+    try:
+        period_of(args[1])
+    except ValueError as error:
+        raise refused(
+            f"within(): {error}", "Write: within(acq_time, '2020/2021') or within(age, 'P30Y/..')."
+        ) from error
+    return Within(_property(args[0], level), args[1].strip())
+
+
 _LEAVES: Final[dict[str, Callable[[str, list[Any], Level], Condition]]] = {
     **dict.fromkeys(COMPARISONS, _comparison),
     "between": _between,
@@ -301,4 +373,6 @@ _LEAVES: Final[dict[str, Callable[[str, list[Any], Level], Condition]]] = {
     "like": _like,
     "isNull": _is_null,
     "under": _under,
+    "matches": _matches,
+    "within": _within,
 }

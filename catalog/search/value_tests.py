@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Final
 
 from catalog.search.names import fold
+from catalog.search.periods import is_date
 from catalog.search.projection import Statement, built_in_forms
+from catalog.search.versions import VersionEqual, VersionRange
 
 _RUN: Final = "%"
 _ONE: Final = "_"
@@ -67,18 +69,24 @@ class NumberRange:
 
 @dataclass(frozen=True, slots=True)
 class TextRange:
-    """A folded text between two folded bounds, by code points; None is unbounded."""
+    """A folded text between two folded bounds, by code points; None is unbounded.
+
+    ``dates``: only a text that is a date or a time (:data:`catalog.search.periods.DATE`) passes.
+    """
 
     low: str | None = None
     high: str | None = None
     low_included: bool = True
     high_included: bool = True
+    dates: bool = False
 
     def passes(self, statement: Statement) -> bool:
         """Tell whether a statement passes."""
         if statement.kind != "text" or statement.text is None:
             return False
         value = fold(statement.text)
+        if self.dates and not is_date(value):
+            return False
         above = self.low is None or value > self.low or (self.low_included and value == self.low)
         below = self.high is None or value < self.high or (self.high_included and value == self.high)
         return above and below
@@ -120,7 +128,8 @@ class Word:
         return any(word.startswith(self.word) for word in found) if self.prefix else self.word in found
 
 
-Test = Present | Equal | NumberRange | TextRange | Pattern | Below | Word
+Test = Present | Equal | NumberRange | TextRange | Pattern | Below | Word | VersionEqual | VersionRange
+"""The last two are asked of datasets alone, which no backend translates: it runs ``passes`` over those it may show."""
 
 
 def is_like(text: str, like: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,11 @@ import pytest
 from catalog.model import Commit, Note, Put
 from catalog.search.index import SearchIndex
 from catalog.search.query import parse
-from catalog.search.sqlite import SqlIndex
-from catalog.search.testing import MemoryRepository, SmallTerms
+from catalog.search.testing import MemoryRepository
+from catalog.search.testing.backends import BACKENDS, Opener
 from catalog.search.testing.terms import OBO
 from ontology.errors import AmbiguousError, BackendUnavailableError, InvalidRequestError
 
-Opener = Callable[[Path], SearchIndex]
-BACKENDS: dict[str, Opener] = {
-    "sqlite": lambda folder: SqlIndex.open(folder / "search.sqlite", SmallTerms()),
-}
 STUDY, OTHER = "urn:uuid:0000000d-0000-4000-8000-000000000001", "urn:uuid:0000000d-0000-4000-8000-000000000002"
 
 

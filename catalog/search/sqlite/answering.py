@@ -12,7 +12,7 @@ from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
 from catalog.search.index import FacetValue, Hit, Terms
 from catalog.search.names import ANY, OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.paging import Position
-from catalog.search.projection import Statement, built_in
+from catalog.search.projection import Statement, built_in, said_of_dataset
 from catalog.search.sqlite.scope import Scope
 from catalog.search.sqlite.translation import participants
 from ontology.errors import InvalidRequestError
@@ -93,7 +93,7 @@ class Answering:
             key: Described(
                 at.iri,
                 at.label,
-                statements.get(key, {}) | self._built_in(at.iri, at.label, datasets[key]),
+                statements.get(key, {}) | self._built_in(Level.PARTICIPANT, at.iri, at.label, datasets[key]),
                 acquisitions.get(key, ()),
             )
             for key, at in page
@@ -111,8 +111,7 @@ class Answering:
         )
         found: dict[int, list[Described]] = {}
         for key, participant, iri, label, dataset in rows:
-            said = statements.get(key, {}) | self._built_in(iri, label, dataset)
-            said |= {name: self.scope.of_dataset(dataset, name) for name in OF_DATASET}
+            said = statements.get(key, {}) | self._built_in(Level.ACQUISITION, iri, label, dataset)
             found.setdefault(participant, []).append(Described(iri, label, said))
         return found
 
@@ -129,9 +128,9 @@ class Answering:
             said[name] = (*said.get(name, ()), Statement(name, *facts))
         return found
 
-    def _built_in(self, iri: str, label: str, dataset: int | None) -> Said:
+    def _built_in(self, level: Level, iri: str, label: str, dataset: int | None) -> Said:
         own: Said = {name: (built_in(name, id=iri, label=label),) for name in ("id", "label")}
-        return own | {"dataset": self.scope.of_dataset(dataset, "dataset")}
+        return own | said_of_dataset(level, self.scope.visible.get(dataset or 0))
 
     def facet(self, asked: str) -> tuple[FacetValue, ...]:
         """Return the values of a property with the number of hits that have each.

@@ -50,7 +50,8 @@ def differences(db: sqlite3.Connection, repository: Repository) -> Iterator[Prob
         after = records[-1].sequence
         for record in records:
             if record.type in SEARCHED and record.sequence <= applied:
-                live[record.type] = live.get(record.type, 0) + (not record.withdrawn)
+                kind = "Acquisition" if record.type == "Entity" else record.type
+                live[kind] = live.get(kind, 0) + (not record.withdrawn)
                 if not _agrees(db, record):
                     yield Problem(record.id, "the search index differs from the record")
     if repository.sequence <= applied or not _changed_since(repository, applied):

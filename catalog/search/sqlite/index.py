@@ -35,7 +35,9 @@ _log = logging.getLogger(__name__)
 class SqlIndex(SearchIndex):
     """Cohort search by plain SQL joins."""
 
-    capabilities: ClassVar[SearchCapabilities] = SearchCapabilities(persistent=True, several_processes=True)
+    capabilities: ClassVar[SearchCapabilities] = SearchCapabilities(
+        persistent=True, several_processes=True, supports_full_text=True
+    )
 
     def __init__(self, path: Path, terms: Terms) -> None:
         self.path = path

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from catalog.search.conditions import literal_text
+from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
 from catalog.search.index import Extent, PropertyInfo
 from catalog.search.names import Level, canonical_name, well_known
 from catalog.search.sqlite.scope import Scope
 from ontology.curies import contract
 
-EXAMPLES = 5
 MAX_GROUPS = 30
 MAX_NUMBERS = 12
+_LIVE = {Level.PARTICIPANT: "r.live = 1", Level.ACQUISITION: "1"}
 _TRUE_OF = {
     Level.PARTICIPANT: "participant_statement l JOIN participant r ON r.key = l.participant AND r.live = 1",
     Level.ACQUISITION: "acquisition_statement l JOIN acquisition r ON r.key = l.acquisition",
@@ -47,20 +48,13 @@ def properties(scope: Scope) -> list[PropertyInfo]:
 
 
 def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
-    """Yield what acquisitions have from their datasets, where any dataset says what generated it."""
-    for name in ("pipeline", "pipeline_version"):
-        said = {key: scope.of_dataset(key, name) for key in scope.visible}
-        keys = [key for key, statements in said.items() if statements]
-        if keys:
-            sql = "SELECT COUNT(*) FROM acquisition WHERE dataset IN (SELECT value FROM json_each(?))"
-            values = sorted({literal_text(s.text or "") for statements in said.values() for s in statements})
-            yield PropertyInfo(
-                name=name,
-                level=Level.ACQUISITION,
-                kinds=("text",),
-                count=scope.db.execute(sql, (json.dumps(keys),)).fetchone()[0],
-                examples=tuple(values[:EXAMPLES]),
-            )
+    """Yield what records have from their datasets."""
+
+    def count(level: Level, keys: Sequence[int]) -> int:
+        sql = f"SELECT COUNT(*) FROM {level} r WHERE r.dataset IN (SELECT value FROM json_each(?)) AND {_LIVE[level]}"
+        return int(scope.db.execute(sql, (json.dumps(keys),)).fetchone()[0])
+
+    return properties_of_datasets(scope.visible, count)
 
 
 def extent(scope: Scope, name: str) -> Extent | None:
@@ -122,4 +116,4 @@ def _literal(kind: str, text: str | None, number: float | None, term: str | None
         return literal_text(bool(number))
     if number is not None:
         return literal_text(int(number) if number.is_integer() and abs(number) < 2**53 else number)
-    return literal_text((text or "")[:60])
+    return literal_text((text or "")[:MAX_EXAMPLE])

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  names of tables and columns are constants of this package; values are bound parameters
 """What one question may see: datasets, property keys, and the values in use, read from one snapshot."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ import sqlite3
 from collections.abc import Collection
 from functools import cached_property
 
-from catalog.search.binding import InUse
+from catalog.search.in_use import MAX_TEXTS, InUse
 from catalog.search.names import Level
 from catalog.search.projection import DatasetEntry, Statement, from_row, of_dataset
 from catalog.search.units import is_comparable
@@ -47,7 +48,7 @@ class Scope:
         """
         if len(self.visible) == self._datasets:
             return ("1" if self._allowed is None else f"{column} IS NOT NULL"), ()
-        inside = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608  the column is one of the schema's
+        inside = f"{column} IN (SELECT value FROM json_each(?))"
         return (inside if self._allowed is not None else f"({column} IS NULL OR {inside})"), (self.keys,)
 
     def datasets_passing(self, name: str, test: Test) -> str:
@@ -70,7 +71,7 @@ class Scope:
         if level not in self._names:
             where, parameters = self.condition("NULLIF(u.dataset, 0)")
             rows = self.db.execute(
-                "SELECT DISTINCT p.name FROM property p JOIN property_use u ON u.property = p.key"  # noqa: S608
+                "SELECT DISTINCT p.name FROM property p JOIN property_use u ON u.property = p.key"
                 f" WHERE p.level = ? AND {where}",
                 (level, *parameters),
             )
@@ -89,16 +90,52 @@ class Scope:
         """Return the units of a property's visible values, those that are brought to its own unit left out."""
         where, parameters = self.condition("r.dataset")
         rows = self.db.execute(
-            "SELECT DISTINCT s.unit FROM statement s"  # noqa: S608  names from Level
+            "SELECT DISTINCT s.unit FROM statement s"
             f" JOIN {level}_statement l ON l.statement = s.key JOIN {level} r ON r.key = l.{level}"
             f" WHERE s.property = ? AND s.unit IS NOT NULL AND {where}",
             (self.property_key(level, name), *parameters),
         )
         return frozenset(unit for (unit,) in rows if not is_comparable(name, unit))
 
+    def texts(self, level: Level, name: str) -> frozenset[str]:
+        """Return texts, originals and labels of a property's visible values that are texts or terms."""
+        seen, parameters = self._seen(level, "s.key")
+        found = set[str]()
+        for column in ("s.text", "s.original", "s.label"):
+            rows = self.db.execute(
+                f"SELECT DISTINCT {column} FROM statement s WHERE s.property = ? AND {column} IS NOT NULL"
+                f" AND (s.text IS NOT NULL OR s.term IS NOT NULL) AND {seen} LIMIT ?",
+                (self.property_key(level, name), *parameters, MAX_TEXTS),
+            )
+            found.update(text for (text,) in rows)
+        return frozenset(found)
+
+    def says(self, level: Level, name: str, forms: Collection[str]) -> bool:
+        """Tell whether a visible value of a property has one of some folded forms."""
+        seen, parameters = self._seen(level, "f.statement")
+        row = self.db.execute(
+            "SELECT 1 FROM form f WHERE f.property = ? AND f.folded IN (SELECT value FROM json_each(?))"
+            f" AND {seen} LIMIT 1",
+            (self.property_key(level, name), json.dumps(sorted(forms)), *parameters),
+        )
+        return row.fetchone() is not None
+
+    def _seen(self, level: Level, statement: str) -> tuple[str, tuple[str, ...]]:
+        """Return SQL and parameters that hold where a statement is true of a visible record."""
+        where, parameters = self.condition("r.dataset")
+        links = f"{level}_statement l JOIN {level} r ON r.key = l.{level}"
+        return f"EXISTS (SELECT 1 FROM {links} WHERE l.statement = {statement} AND {where})", parameters
+
     def in_use(self) -> InUse:
         """Return what the binder asks."""
-        return InUse(names=self.names, terms=self.terms, units=self.units)
+        return InUse(
+            names=self.names,
+            terms=self.terms,
+            units=self.units,
+            texts=self.texts,
+            says=self.says,
+            datasets=self.visible.values,
+        )
 
 
 def dataset_entry(iri: str, label: str | None, title: str | None, statements: str) -> DatasetEntry:

@@ -8,7 +8,7 @@ from typing import Final
 
 from catalog.search import index_file
 
-FORMAT: Final = "4"
+FORMAT: Final = "5"
 """Changes whenever the tables or what is written into them change; another format is rebuilt."""
 
 

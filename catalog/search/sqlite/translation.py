@@ -139,7 +139,8 @@ def statements(property_key: int, test: Test) -> Sql:
         case NumberRange():
             return of_property + "AND s.kind = 'number'" + _bounds("s.number", test)
         case TextRange():
-            return of_property + "AND s.kind = 'text'" + _bounds("s.folded", test)
+            dated = "AND is_date(s.folded)" if test.dates else ""
+            return of_property + "AND s.kind = 'text'" + _bounds("s.folded", test) + dated
         case Pattern(like=like):
             form = "SELECT f.statement FROM form f WHERE f.property = ? AND f.folded LIKE ? ESCAPE '\\'"
             return Sql(form, (property_key, like))
@@ -147,6 +148,8 @@ def statements(property_key: int, test: Test) -> Sql:
             return of_property + _among("AND s.term", sorted(terms))
         case Word():
             return _word("SELECT w.statement FROM word w WHERE w.property = ?", test, property_key)
+        case _:
+            raise TypeError(f"{test!r} is asked of datasets alone")
 
 
 def _word(start: str, test: Word, *parameters: int) -> Sql:
@@ -193,7 +196,8 @@ def _on_columns(columns: list[str], test: Test) -> Sql:
         case Present():
             return TRUE
         case TextRange():
-            return Sql("(1") + _bounds(columns[0], test) + ")"
+            dated = f"AND is_date({columns[0]})" if test.dates else ""
+            return Sql("(1") + _bounds(columns[0], test) + dated + ")"
         case Equal(forms=forms) if forms:
             parts = [_among(column, sorted(forms)) for column in columns]
         case Pattern(like=like):

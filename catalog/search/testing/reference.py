@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Final
 
 from catalog.search.conditions import (
@@ -81,7 +82,7 @@ class Fact:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             return None
         weeks = self.name == "age" and self.said.get("unit") == "wk"
-        number = self.value * (7 / 365.25) if weeks else self.value
+        number = float(Fraction(self.value) * Fraction(28, 1461)) if weeks else self.value
         return int(number) if float(number).is_integer() else number
 
     @property

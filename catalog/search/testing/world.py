@@ -164,6 +164,8 @@ class World:
         return Has(inner) if kind < 0.94 else Count(inner, self.rng.choice(COMPARISONS), self.rng.randrange(4))
 
     def _leaf(self, name: str) -> Condition:
+        if name == "pipeline_version":
+            return Comparison(name, "=", self.rng.choice(["1.0", "2", "QC"]))
         kind = self.rng.randrange(7)
         if kind == 0:
             return Between(name, *sorted(self.rng.sample(NUMBERS, 2)))

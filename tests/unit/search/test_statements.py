@@ -120,7 +120,9 @@ def test_an_acquisition_says_what_its_sidecar_says() -> None:
 
 
 def test_a_dataset_says_its_names() -> None:
-    assert project(record("Dataset", label="ds1", title="A study")) == DatasetEntry("urn:uuid:1", "ds1", "A study")
+    title = Statement("dataset.title", "text", text="A study")
+    named = DatasetEntry("urn:uuid:1", "ds1", "A study", frozenset({title}))
+    assert project(record("Dataset", label="ds1", title="A study")) == named
     with pytest.raises(ValueError, match="Task"):
         project(record("Task"))
 
