@@ -64,6 +64,10 @@ class Statement:
     source: str | None = None
     session: str | None = None
 
+    def __hash__(self) -> int:
+        """Return a hash of what distinguishes most statements: they are hashed for every value of every record."""
+        return hash((self.name, self.text, self.number, self.term))
+
     @property
     def value(self) -> str | int | float | bool | None:
         """The value as it is shown: whole numbers without a decimal point."""

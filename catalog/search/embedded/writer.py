@@ -99,6 +99,8 @@ class Writer:
 
     def _forget(self, changes: Changes) -> None:
         """Remove from the dictionary what nobody says any more."""
+        if all(change.before.empty for change in changes.documents.values()):
+            return
         gone: dict[Level, set[int]] = {}
         for level, pick in ((Level.PARTICIPANT, _of_participant), (Level.ACQUISITION, _of_acquisitions)):
             before = {s for change in changes.documents.values() for s in pick(change.before)}
