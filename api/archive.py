@@ -10,13 +10,15 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from api.catalogue import TERMS_FILE, Catalogue
-from api.settings import FILE_NAME
-from ontology.errors import ConflictError, InvalidRequestError, NotFoundError
+from api.catalogue import CATALOG_ALIAS, TERMS_FILE, Catalogue
+from api.engines import write_mark
+from api.settings import FILE_NAME, STORED_ENGINES, load_settings, write_engines
+from catalog.backends.sqlite import SqliteRepository
+from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, UnsupportedError
 from ontology.terms import TermIndex
 
 FOLDERS = ("keys", "terms", "pipelines")
@@ -33,9 +35,27 @@ def _make_private(folder: Path) -> None:
             path.chmod(0o700 if path.is_dir() else 0o600)
 
 
+def rebuild_terms(directory: Path) -> None:
+    """Load the ontologies of a catalogue anew from the sources that it keeps."""
+    (directory / TERMS_FILE).unlink(missing_ok=True)
+    with TermIndex.open(directory / TERMS_FILE) as terms:
+        for source in sorted((directory / "terms").glob("*")):
+            terms.load(source)
+
+
+def _iri(directory: Path) -> str:
+    with closing(SqliteRepository.open(directory)) as repository:
+        return str(repository.find_alias(CATALOG_ALIAS))
+
+
 @contextmanager
 def archive(catalogue: Catalogue) -> Iterator[Path]:
-    """Make the archive of an open catalogue; the file is gone when the context ends."""
+    """Make the archive of an open catalogue; the file is gone when the context ends.
+
+    Raises:
+        UnsupportedError: The repository is on a server.
+    """
+    require_backup(catalogue)
     with tempfile.TemporaryDirectory(dir=catalogue.directory, prefix=".backup-") as folder:
         store = Path(folder) / STORE
         catalogue.repository.backup(store)
@@ -48,6 +68,19 @@ def archive(catalogue: Catalogue) -> Iterator[Path]:
                 if present.exists():
                     tar.add(present, arcname=name)
         yield target
+
+
+def require_backup(catalogue: Catalogue) -> None:
+    """Refuse a backup that the repository's engine cannot make.
+
+    Raises:
+        UnsupportedError: The repository is on a server.
+    """
+    if not catalogue.repository.capabilities.supports_backup:
+        raise UnsupportedError(
+            "this catalogue's repository is on a server, which is backed up by its own means",
+            next_step="Use the server's own backup, or `sillage copy` into a folder and back that up.",
+        )
 
 
 def restore(file: Path, directory: Path) -> dict[str, Any]:
@@ -71,9 +104,10 @@ def restore(file: Path, directory: Path) -> dict[str, Any]:
             tar.extractall(partial, filter="data")
         (partial / MARK).unlink()
         _make_private(partial)
-        with TermIndex.open(partial / TERMS_FILE) as terms:
-            for source in sorted((partial / "terms").glob("*")):
-                terms.load(source)
+        rebuild_terms(partial)
+        # Servers that the catalogue was on go on without it: what is restored stands on its own.
+        write_engines(partial, load_settings(partial).model_copy(update=dict.fromkeys(STORED_ENGINES)))
+        write_mark(partial, _iri(partial))
         if directory.exists():
             directory.rmdir()
         partial.rename(directory)

@@ -14,6 +14,7 @@ from api.access import Role
 from api.engines import (
     create_repository,
     is_catalogue,
+    is_unfinished,
     open_repository,
     open_search,
     read_mark,
@@ -284,6 +285,10 @@ def open_catalogue(directory: Path, *, settings: Settings | None = None) -> Cata
     """
     # A task's folder, its mounts and its process each have another working directory than ours.
     directory = directory.resolve()
+    if is_unfinished(directory):
+        raise NotFoundError(
+            f"the copy in {directory} is not finished", field="catalog", next_step="Give the same `sillage copy` again."
+        )
     if not is_catalogue(directory):
         raise NotFoundError(
             f"no catalogue in {directory}", field="catalog", next_step=f"Make one: sillage init {directory}"

@@ -25,6 +25,8 @@ from ontology.errors import BackendUnavailableError, IntegrityError, NotInstalle
 from provenance.ledger.keys import SigningKey
 
 MARK: Final = "catalogue.toml"
+UNFINISHED: Final = "copying.toml"
+"""Is in a folder while a catalogue is copied into it."""
 KEYS: Final = "keys"
 SQLITE_FILE: Final = "catalog.sqlite"
 SQL_INDEX: Final = "search.sqlite"
@@ -43,7 +45,13 @@ class EngineName:
 
 def is_catalogue(directory: Path) -> bool:
     """Tell whether a folder holds a catalogue; those made before there was a mark have the SQLite file."""
-    return (directory / MARK).is_file() or (directory / SQLITE_FILE).is_file()
+    marked = (directory / MARK).is_file() or (directory / SQLITE_FILE).is_file()
+    return marked and not is_unfinished(directory)
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Tell whether a folder holds a copy of a catalogue that was broken off."""
+    return (directory / UNFINISHED).is_file()
 
 
 def write_mark(directory: Path, iri: str) -> None:

@@ -27,7 +27,7 @@ _NAMED: Final = {
     "repository_url": ((SQLITE,), REPOSITORY_SCHEMES),
     "search_url": ((EMBEDDED, PLAIN_SQL), SEARCH_SCHEMES),
 }
-_STORED: Final = (
+STORED_ENGINES: Final = (
     "repository_url",
     "repository_user",
     "repository_password_file",
@@ -158,7 +158,8 @@ def load_settings(catalog: Path, *, overrides: dict[str, Any] | None = None, sto
     Args:
         catalog: Folder of the catalogue.
         overrides: Values that beat all others.
-        stored_engines: Take the addresses of engines from the file alone, where two catalogues are open at once.
+        stored_engines: Take what the file says about engines and not the environment, which may mean another
+            catalogue's where two are open at once.
 
     Raises:
         InvalidRequestError: The file is not TOML, or a key or value is not one of ours.
@@ -173,8 +174,20 @@ def load_settings(catalog: Path, *, overrides: dict[str, Any] | None = None, sto
         raise InvalidRequestError(
             f"setting {name}: {first['msg']}", field=name, next_step=f"Mend {FILE_NAME} or SILLAGE_{name.upper()}."
         ) from error
-    engines = {name: split_account(stored.get(name))[0] for name in _NAMED} if stored_engines else {}
+    engines = _stored_engines(stored) if stored_engines else {}
     return settings.model_copy(update={"catalog": catalog, **engines, **(overrides or {})})
+
+
+def _stored_engines(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return what a settings file says about engines; an account only where it names one."""
+    said: dict[str, Any] = {name: split_account(stored.get(name))[0] for name in _NAMED}
+    for part in ("repository", "search"):
+        if (user := stored.get(f"{part}_user")) is not None:
+            password, file = stored.get(f"{part}_password"), stored.get(f"{part}_password_file")
+            said[f"{part}_user"] = user
+            said[f"{part}_password"] = None if password is None else SecretStr(password)
+            said[f"{part}_password_file"] = None if file is None else Path(file)
+    return said
 
 
 def read_settings_file(catalog: Path) -> dict[str, Any]:
@@ -199,8 +212,8 @@ def write_engines(catalog: Path, settings: Settings) -> None:
     """
     file = catalog / FILE_NAME
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    kept = [line for line in lines if line.partition("=")[0].strip() not in _STORED]
-    named = {name: value for name in _STORED if (value := getattr(settings, name)) is not None}
+    kept = [line for line in lines if not line.lstrip().startswith(("repository_", "search_"))]
+    named = {name: value for name in STORED_ENGINES if (value := getattr(settings, name)) is not None}
     # Before everything else: what follows the head of a table belongs to that table.
     written = [f"{name} = {json.dumps(str(value), ensure_ascii=False)}" for name, value in named.items()]
     if written or lines:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from api.access import Permission
-from api.archive import archive
+from api.archive import archive, require_backup
 from api.dependencies import Caller, Open
 from api.operations import maintenance
 
@@ -41,6 +41,7 @@ def reindex(catalogue: Open, principal: Caller) -> dict[str, Any]:
 def backup(catalogue: Open, principal: Caller) -> StreamingResponse:
     """Download a consistent copy of the catalogue, made while it is in use."""
     principal.require(Permission.MAINTAIN)
+    require_backup(catalogue)  # before the answer has begun
 
     def chunks() -> Iterator[bytes]:
         with archive(catalogue) as path, path.open("rb") as file:

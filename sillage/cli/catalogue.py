@@ -1,4 +1,4 @@
-"""``sillage init``, ``serve``, ``status``, ``reindex``, ``check``, ``backup``, ``restore``."""
+"""``sillage init``, ``serve``, ``status``, ``reindex``, ``check``, ``backup``, ``restore``, ``copy``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SearchUrl = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands on the command line."""
-    for command in (init, serve, status, reindex, check, backup, restore):
+    for command in (init, serve, status, reindex, check, backup, restore, copy):
         app.command()(command)
 
 
@@ -118,6 +118,36 @@ def restore(
     except ModuleNotFoundError as error:
         raise NotInstalledError(f"restore needs {error.name}", next_step='pip install "sillage[server]"') from error
     body = unpack(file, directory)
+    session.output.answer(body, lambda people: people.fields(body))
+
+
+def copy(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of a catalogue; it is only read.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A new or empty folder, or an unfinished copy.")],
+    repository: RepositoryUrl = None,
+    search: SearchUrl = None,
+    data: Annotated[
+        str, typer.Option(metavar="link|copy|leave", help="The data: shared where possible, copied, or not brought.")
+    ] = "link",
+) -> None:
+    """Copy a catalogue to another folder and other engines, with the same ledger; ends by comparing both.
+
+    Given again after it broke off, it goes on. Accounts come from SILLAGE_REPOSITORY_USER, SILLAGE_REPOSITORY_PASSWORD,
+    SILLAGE_SEARCH_USER and SILLAGE_SEARCH_PASSWORD.
+    """
+    session = session_of(context)
+    try:
+        from api.copying import Order
+        from api.copying import copy as bring
+        from api.data_copy import Data
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(f"copy needs {error.name}", next_step='pip install "sillage[server]"') from error
+    if data not in list(Data):
+        raise InvalidRequestError(f"--data is {data}, not link, copy or leave", field="--data")
+    order = Order(source=source, target=target, repository_url=repository, search_url=search, data=Data(data))
+    with session.output.progress("Copying ...") as tell:
+        body = bring(order, tell)
     session.output.answer(body, lambda people: people.fields(body))
 
 

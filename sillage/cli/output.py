@@ -23,7 +23,7 @@ class Output(ABC):
 
     @abstractmethod
     def progress(self, what: str) -> Any:
-        """Return a context during which a person sees that something is going on."""
+        """Return a context during which a person sees that something is going on; it gives what to tell of it."""
 
 
 class Script(Output):
@@ -35,9 +35,9 @@ class Script(Output):
         sys.stdout.write("\n")
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[None]:
+    def progress(self, what: str) -> Iterator[Callable[[str], None]]:
         """Show nothing."""
-        yield
+        yield lambda text: None
 
 
 class People(Output):
@@ -53,13 +53,13 @@ class People(Output):
         human(self)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[None]:
+    def progress(self, what: str) -> Iterator[Callable[[str], None]]:
         """Show a spinner on standard error, if that is a terminal."""
         if not self._err.is_terminal:
-            yield
+            yield lambda text: None
             return
-        with self._err.status(escape(what)):
-            yield
+        with self._err.status(escape(what)) as shown:
+            yield lambda text: shown.update(escape(text))
 
     def say(self, text: str) -> None:
         """Write a sentence."""
