@@ -133,7 +133,7 @@ class Columns:
             named = self._instruments.find("".join(parts))
             term = named if named and named.iri == table.term.iri else None
         if term is not None:
-            return Instrument(text=words, term=term), score_name(term)
+            return Instrument(text=" ".join(parts), term=term), score_name(term)
         item = self._long_name(rules) or self._instruments.beginning(parts)
         return (Instrument(text=item.label, term=item) if item else table), None
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ontology.branch_names import BranchNames
+from ontology.branch_names import BranchNames, squashed
 from ontology.column_rules import MISSING, ColumnRules, parse_number
 from ontology.columns import Column, Columns, Instrument
 from ontology.crosswalk_tables import (
@@ -247,14 +247,20 @@ class Crosswalk:
         self._forget_if_changed()
         given = metadata.get("CogAtlasID")
         term = self._index.match(given) if isinstance(given, str) and given.strip() else None
-        for text in () if term else (name, *_texts(metadata.get("TaskName"))):
-            term = term or self._tasks().find(text) or self._tasks().find(text.casefold().removesuffix("task"))
+        if term is None:
+            term = next(filter(None, map(self._named_task, (name, *_texts(metadata.get("TaskName"))))), None)
         return _termed(name, term, source="CogAtlasID" if term and given else "task")
 
-    def _tasks(self) -> BranchNames:
+    def _named_task(self, text: str) -> Term | None:
+        """Return the task that a label names, with or without ``task`` at its end; of ``a+b``, that of a part."""
         if self._task_names is None:
             self._task_names = BranchNames(self._index, TASK)
-        return self._task_names
+        for part in dict.fromkeys((text, *text.split("+"))):
+            plain = squashed(part).removesuffix("task")
+            found = self._task_names.find(part) or self._task_names.find(plain) or self._task_names.find(plain + "task")
+            if found is not None:
+                return found
+        return None
 
     def _known_columns(self) -> Columns:
         self._forget_if_changed()

@@ -17,6 +17,10 @@ from catalog.readers.reading import Document
 
 SHIFTED_BEFORE = 1925
 """Dates of earlier years are no dates of recordings, but shifted ones."""
+LONGEST = 60
+"""Years that no two recordings lie apart: dates that do were shifted each for itself."""
+AGREE = 2.0
+"""Years by which ages at two sessions, which may be whole or rounded, can differ from the time between them."""
 _YEAR = "a"
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ]?(\d{2}):?(\d{2}):?(\d{2})(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
 _CLOCK = re.compile(r"(\d{2}):?(\d{2}):?(\d{2})(\.\d+)?")
@@ -84,17 +88,32 @@ def _add_dates(session: _Seen, values: Iterable[Document]) -> None:
 def _stated(label: str, sessions: Mapping[str, _Seen], problems: ProblemLog) -> Values:
     found: Values = {"session_count": [measured(len(sessions), source="computed: sessions with recordings")]}
     dated = {name: min(session.dates) for name, session in sessions.items() if session.dates}
-    if len({day.year < SHIFTED_BEFORE for day in dated.values()}) > 1:
-        problems.add(".", f"{label}: some dates of its sessions are shifted and others not; none were compared")
-        dated = {}
-    if len(dated) > 1:
-        return found | _spans(dated, sessions)
     ages = {name: session.age for name, session in sessions.items() if session.age is not None}
+    fault = _fault(dated, ages)
+    if fault:
+        problems.add(label, f"{fault}; they were not compared", "acq_time")
+    elif len(dated) > 1:
+        return found | _spans(dated, sessions)
     if len(ages) > 1:
         low, high = min(ages.values()), max(ages.values())
         said = {"original": f"{low:g} to {high:g}", "source": "computed: age by session", "unit": _YEAR}
         found["follow_up"] = [{"value": round(high - low, 6), **said}]
     return found
+
+
+def _fault(dated: Mapping[str, date], ages: Mapping[str, float]) -> str | None:
+    """Return why the dates of a participant's sessions cannot be compared; None where they can."""
+    if len(dated) < 2:
+        return None
+    if len({day.year < SHIFTED_BEFORE for day in dated.values()}) > 1:
+        return "some dates of its sessions are shifted and others not"
+    first, last = min(dated, key=dated.__getitem__), max(dated, key=dated.__getitem__)
+    years = years_between(dated[first], dated[last])
+    if years > LONGEST:
+        return f"dates of its sessions lie more than {LONGEST} years apart, as if each were shifted for itself"
+    if first in ages and last in ages and abs(ages[last] - ages[first] - years) > AGREE:
+        return "dates of its sessions contradict its ages"
+    return None
 
 
 def _spans(dated: Mapping[str, date], sessions: Mapping[str, _Seen]) -> Values:
