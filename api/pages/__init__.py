@@ -7,13 +7,13 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.staticfiles import StaticFiles
 
-from api.pages import browse, contents, landing, search, session, work
+from api.pages import browse, cohort_pages, contents, landing, search, session, work
 from api.pages.session import problem_page
 
 __all__ = ["pages_router", "problem_page", "static_files"]
 
 pages_router = APIRouter(include_in_schema=False)
-for module in (session, search, browse, work, contents, landing):
+for module in (session, search, cohort_pages, browse, work, contents, landing):
     pages_router.include_router(module.router)
 
 

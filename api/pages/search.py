@@ -1,22 +1,28 @@
-"""The search page and cohorts."""
+"""The search page: a query built by clicking or typed, and the answer beside it.
+
+The answer is rendered here and nowhere else: the page's script fetches it as markup for each change of the query, and
+without scripts the form does.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from typing import Any
 
-from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Request, Response
 
-from api.access import Permission
+from api.access import Permission, Principal
+from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
-from api.operations import cohorts, records
-from api.pages.rendering import identifier_of, page, titles_of
+from api.operations import cohorts
+from api.pages.explained import told
+from api.pages.refinement import HISTOGRAM, TREE, Divider, Link, dividers, divisions, labels_of, mended, remedies
+from api.pages.rendering import page, titles_of
 from api.problems import body_of
 from ontology.errors import InvalidRequestError, NotFoundError
-from ontology.namespaces import INFLUENCED_BY
 
 router = APIRouter()
-FACETS = ("diagnosis", "sex", "dataset", "suffix", "magnetic_field_strength", "manufacturer", "handedness")
+HITS = 25
 EXAMPLES = (
     (
         "demyelinating disease, 30-50, FLAIR at 3 T and T1w",
@@ -31,80 +37,83 @@ EXAMPLES = (
 
 @router.get("/")
 def search(request: Request, catalogue: Open, principal: Caller, q: str = "", cursor: str | None = None) -> Response:
-    """Ask a query; without one, everybody."""
-    answer, problem = None, None
+    """Show the page with the answer to a query; without one, everybody."""
+    shown = dividers(catalogue, principal)
+    return _rendered(request, "search.html", catalogue, principal, query=q, cursor=cursor, shown=shown)
+
+
+@router.get("/search/answer")
+def answer(
+    request: Request, catalogue: Open, principal: Caller, q: str = "", show: str = "", cursor: str | None = None
+) -> Response:
+    """Give the part of the page that changes with the query; ``show`` is what the page divides answers by."""
+    shown = Divider.read(show) if show else dividers(catalogue, principal)
+    return _rendered(request, "answer.html", catalogue, principal, query=q, cursor=cursor, shown=shown)
+
+
+@router.get("/search/why")
+def why(request: Request, catalogue: Open, principal: Caller, q: str = "") -> Response:
+    """Say which condition of a query removed most, each with the query without it."""
+    found = cohorts.why_not(catalogue, principal, q.strip() or "TRUE")
+    labels = labels_of(catalogue, cohorts.parse_query(found["query"]).json)
+    return page(request, "why.html", principal, q=q, found=found, remedies=remedies(found), labels=labels)
+
+
+def _rendered(
+    request: Request,
+    template: str,
+    catalogue: Catalogue,
+    principal: Principal,
+    *,
+    query: str,
+    cursor: str | None,
+    shown: tuple[Divider, ...],
+) -> Response:
+    asked = query.strip()
+    values: dict[str, Any] = {"q": query, "answer": None, "problem": None, "show": Divider.write(shown)}
     try:
-        answer = cohorts.find(
-            catalogue, principal, q.strip() or "TRUE", facets=FACETS, explain=bool(q.strip()), cursor=cursor
-        )
+        values |= _answered(catalogue, principal, asked, cursor=cursor, shown=shown)
     except (InvalidRequestError, NotFoundError) as error:
-        problem = body_of(error, instance="")
-    titles = titles_of(catalogue, {hit["dataset"] for hit in answer["items"]}) if answer else {}
-    if answer:
-        known = titles_of(catalogue, [v["value"] for v in answer["facets"].get("dataset", [])])
-        for value in answer["facets"].get("dataset", []):
-            value["label"] = known.get(value["value"], value["label"])
-    return page(
-        request,
-        "search.html",
+        values["problem"] = body_of(error, instance="")
+        values["candidates"] = _candidates(catalogue, asked, error)
+    may_freeze = any(Permission.FREEZE in held for held in principal.grants.values())
+    status = 400 if values["problem"] else 200
+    return page(request, template, principal, status=status, examples=EXAMPLES, may_freeze=may_freeze, **values)
+
+
+def _answered(
+    catalogue: Catalogue, principal: Principal, asked: str, *, cursor: str | None, shown: tuple[Divider, ...]
+) -> dict[str, Any]:
+    found = cohorts.find(
+        catalogue,
         principal,
-        status=400 if problem else 200,
-        q=q,
-        answer=answer,
-        problem=problem,
-        titles=titles,
-        refine=refine,
-        examples=EXAMPLES,
-        may_freeze=any(Permission.FREEZE in held for held in principal.grants.values()),
+        asked or "TRUE",
+        facets=[divider.name for divider in shown if divider.kind != HISTOGRAM],
+        histograms=[divider.name for divider in shown if divider.kind == HISTOGRAM],
+        trees=[divider.name for divider in shown if divider.kind == TREE],
+        explain=bool(asked),
+        cursor=cursor,
+        limit=HITS,
     )
+    of_datasets = [value["value"] for value in found["facets"].get("dataset", [])]
+    titles = titles_of(catalogue, [*of_datasets, *(hit["dataset"] for hit in found["items"])])
+    labels = {**labels_of(catalogue, found["query_json"]), **titles}
+    return {
+        "answer": found,
+        "told": told,
+        "titles": titles,
+        "divisions": divisions(found, shown, titles),
+        "tree": json.dumps(found["query_json"] if asked else True),
+        "labels": json.dumps(labels),
+        "count_text": f"{found['count']:,} participant{'' if found['count'] == 1 else 's'}",
+    }
 
 
-def refine(query: str, name: str, value: dict[str, Any]) -> str:
-    """Return the query with one more condition: the facet's value."""
-    acquisition = name in ("suffix", "magnetic_field_strength", "manufacturer")
-    text = value["value"]
-    literal = str(text) if isinstance(text, int | float) else "'" + str(text).replace("'", "''") + "'"
-    condition = f"{name} = {literal}"
-    if acquisition:
-        condition = f"has({condition})"
-    if not query.strip():
-        return condition
-    whole = f"({query})" if " OR " in query.upper() else query
-    return f"{whole} AND {condition}"
-
-
-@router.post("/cohorts/freeze")
-def freeze(catalogue: Open, principal: Caller, q: Annotated[str, Form()] = "") -> Response:
-    """Freeze the query that the form holds."""
-    cohort = cohorts.freeze(catalogue, principal, q.strip() or "TRUE")
-    return RedirectResponse(f"/cohorts/{cohort['id']}", 303)
-
-
-@router.get("/cohorts")
-def list_cohorts(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
-    """List the frozen cohorts."""
-    found = records.listing(catalogue, principal, "Cohort", cursor=cursor)
-    return page(request, "cohorts.html", principal, page=found)
-
-
-@router.get("/cohorts/{id}")
-def show_cohort(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
-    """Show a cohort, what has changed since, and what ran over it."""
-    cohort = cohorts.show(catalogue, principal, id)
-    changes = cohorts.diff(catalogue, principal, id)
-    members = catalogue.repository.get_many([member["participant"] for member in cohort["members"]])
-    labels = {iri: record.document.get("label") for iri, record in members.items()}
-    runs = catalogue.repository.edges_to([cohort["id"]], [INFLUENCED_BY])
-    tasks = catalogue.repository.get_many([edge.source for edge in runs])
-    return page(
-        request,
-        "cohort.html",
-        principal,
-        r=cohort,
-        changes=changes,
-        labels=labels,
-        members=sorted(cohort["members"], key=lambda m: (m["dataset"], str(labels.get(m["participant"])))),
-        titles=titles_of(catalogue, cohort["datasets"]),
-        identifier=identifier_of(catalogue, cohort["id"]),
-        tasks=[{"id": iri, **task.document} for iri, task in tasks.items()],
-    )
+def _candidates(catalogue: Catalogue, asked: str, error: InvalidRequestError | NotFoundError) -> list[Link]:
+    """Return what may have been meant, each with the query that says so."""
+    found = []
+    for candidate in error.params.get("candidates") or []:
+        named = candidate if isinstance(candidate, dict) else {"curie": str(candidate), "label": str(candidate)}
+        text = mended(catalogue, asked, field=error.field or "", instead=str(named["curie"]))
+        found.append(Link(label=str(named.get("label") or named["curie"]), value=str(named["curie"]), query=text))
+    return found
