@@ -102,6 +102,11 @@ class Snapshot:
         self._number_records(batch)
         self._read_changed(batch)
 
+    @property
+    def next_key(self) -> int:
+        """First key that was not given out."""
+        return self._next
+
     def node(self, iri: str) -> Node:
         """Return the node of a name; a new one if the store has none."""
         if iri not in self._asked:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from catalog.backends.neo4j import Neo4jRepository
+from catalog.backends.neo4j.removal import remove_catalogue
 from catalog.backends.sqlite import SqliteRepository
 from catalog.repository import Repository
 
@@ -19,20 +22,28 @@ class Store:
 
     backend: str
     open: Callable[[], Repository]
+    remove: Callable[[], None] = lambda: None
 
 
-def _sqlite(directory: Path) -> Store:
+def _sqlite(directory: Path, _: pytest.FixtureRequest) -> Store:
     SqliteRepository.create(directory, name="contract").close()
     return Store("sqlite", lambda: SqliteRepository.open(directory))
 
 
-BACKENDS: dict[str, Callable[[Path], Store]] = {"sqlite": _sqlite}
+def _neo4j(directory: Path, request: pytest.FixtureRequest) -> Store:
+    url = request.getfixturevalue("neo4j_url")
+    Neo4jRepository.create(url, directory, name=f"contract/{uuid4()}").close()
+    return Store("neo4j", lambda: Neo4jRepository.open(url, directory), lambda: remove_catalogue(url, directory))
+
+
+BACKENDS: dict[str, Callable[[Path, pytest.FixtureRequest], Store]] = {"neo4j": _neo4j, "sqlite": _sqlite}
 
 
 @pytest.fixture(params=sorted(BACKENDS))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = BACKENDS[request.param](tmp_path / "catalog")
+    made = BACKENDS[request.param](tmp_path / "catalog", request)
     with ExitStack() as handles:
+        handles.callback(made.remove)
 
         def opened() -> Repository:
             repository = made.open()
