@@ -1,12 +1,13 @@
 """Who may do what: roles, permissions, and the principal that a request comes from.
 
 A grant gives an agent a role on one dataset or on the whole catalogue. What one may not read does not
-exist (404); what one may read but not do is refused (403).
+exist (404); what one may read but not do is refused (403). What one may only count exists in numbers alone:
+:mod:`api.operations.small_counts` gives them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from ontology.errors import NotFoundError, NotPermittedError
 class Permission(StrEnum):
     """What an operation needs."""
 
+    COUNT = "metadata.count"
     READ = "metadata.read"
     READ_DATA = "data.read"
     WRITE = "dataset.write"
@@ -46,6 +48,7 @@ CATALOGUE_WIDE = frozenset(
 class Role(StrEnum):
     """A named set of permissions; see ``docs/reference/access.md``."""
 
+    COUNTER = "counter"
     READER = "reader"
     CONTRIBUTOR = "contributor"
     STEWARD = "steward"
@@ -54,14 +57,15 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-_READER = frozenset({Permission.READ, Permission.FREEZE})
+_READER = frozenset({Permission.COUNT, Permission.READ, Permission.FREEZE})
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.COUNTER: frozenset({Permission.COUNT}),
     Role.READER: _READER,
     Role.CONTRIBUTOR: _READER | {Permission.WRITE, Permission.READ_DATA},
     Role.STEWARD: _READER
     | {Permission.WRITE, Permission.READ_DATA, Permission.WITHDRAW, Permission.PUBLISH, Permission.LOAD_TERMS},
     Role.OPERATOR: _READER | {Permission.READ_DATA, Permission.REGISTER_PIPELINE, Permission.RUN},
-    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
+    Role.AUDITOR: frozenset({Permission.COUNT, Permission.READ, Permission.AUDIT}),
     Role.ADMINISTRATOR: frozenset(Permission),
 }
 
@@ -78,6 +82,7 @@ class Principal:
         grants: Dataset IRI or ``*`` to the permissions held there.
         public: IRIs of datasets whose metadata anybody may read.
         derived: Derivative dataset to the raw datasets that it comes from: who may read all of these may read it.
+        count_only: Datasets whose participants may be counted and not read, with the smallest number that is told.
     """
 
     agent: str
@@ -85,6 +90,7 @@ class Principal:
     grants: Mapping[str, frozenset[Permission]] = field(default_factory=dict)
     public: frozenset[str] = frozenset()
     derived: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    count_only: Mapping[str, int] = field(default_factory=dict)
 
     def everywhere(self, permission: Permission) -> bool:
         """Tell whether the permission is held on the whole catalogue."""
@@ -95,7 +101,7 @@ class Principal:
         if self.everywhere(permission):
             return None
         held = {iri for iri, permissions in self.grants.items() if permission in permissions}
-        if permission is Permission.READ:
+        if permission in (Permission.COUNT, Permission.READ):
             held |= self.public
         held |= {iri for iri, sources in self.derived.items() if sources and sources <= held}
         return frozenset(held)
@@ -110,6 +116,8 @@ class Principal:
 
         Without a record any dataset will do, but for :data:`CATALOGUE_WIDE` permissions only the whole catalogue.
 
+        What one may count may be described: ``metadata.count`` on a dataset is enough for its own record.
+
         Raises:
             NotFoundError: The principal may not even read the record.
             NotPermittedError: It may read the record but not do this.
@@ -119,10 +127,35 @@ class Principal:
             if not any(permission in self.grants.get(scope, frozenset()) for scope in scopes):
                 raise NotPermittedError(f"{permission} is not among what you may do")
             return
-        if not self.may(Permission.READ, record):
+        if not self.may(Permission.COUNT if permission is Permission.COUNT else Permission.READ, record):
             raise NotFoundError(f"no record {record.id}", field="id")
         if not self.may(permission, record):
             raise NotPermittedError(f"{permission} is not among what you may do to {record.id}")
+
+
+def counted_only(principal: Principal, minimums: Mapping[str, int], datasets: Iterable[str]) -> dict[str, int]:
+    """Return what a principal may count and not read, with the smallest number that it is told there.
+
+    A derivative may be counted by whoever may count or read all that it comes from; the strictest of these decides.
+
+    Args:
+        principal: Who asks.
+        minimums: Dataset IRI or ``*`` to the minimum of the grant there; of several on one dataset the smallest holds.
+        datasets: All datasets that there are.
+    """
+    readable = principal.datasets(Permission.READ)
+    if readable is None or not minimums:
+        return {}
+    found: dict[str, int] = {}
+    for iri in datasets:
+        granted = [minimums[scope] for scope in (iri, EVERYWHERE) if scope in minimums]
+        if iri not in readable and granted:
+            found[iri] = min(granted)
+    for iri, sources in principal.derived.items():
+        counted = [found[source] for source in sources if source in found]
+        if iri not in readable and iri not in found and counted and sources <= readable | found.keys():
+            found[iri] = max(counted)
+    return found
 
 
 def governing(record: Record) -> frozenset[str]:

@@ -6,9 +6,10 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from api.access import EVERYWHERE, PERMISSIONS, Permission, Principal, Role
+from api.access import EVERYWHERE, PERMISSIONS, Permission, Principal, Role, counted_only
 from catalog.model import Put, Record
 from catalog.repository import Repository
 from ontology.errors import IntegrityError, NotFoundError, UnauthenticatedError
@@ -76,8 +77,11 @@ class Identity:
         return principal
 
     def known(self, secret: str | None) -> Principal | None:
-        """Return the principal of a good token that was seen before, without waiting; None where that is not enough."""
-        if not self._lock.acquire(blocking=False):
+        """Return the principal of a good token that was seen before, without waiting; None where that is not enough.
+
+        A repository on a server is always waited for: nothing is known of the ledger without asking.
+        """
+        if self._repository.capabilities.remote or not self._lock.acquire(blocking=False):
             return None
         try:
             self._follow()
@@ -136,33 +140,40 @@ class Identity:
             raise UnauthenticatedError("the token's agent is gone") from error
         if record.withdrawn:
             raise UnauthenticatedError("the token's agent was withdrawn")
-        public, derived = _datasets(self._repository)
-        return Principal(
+        datasets = {dataset.id: dataset for dataset in self._repository.iterate("Dataset")}
+        held, minimums = self._grants(agent)
+        principal = Principal(
             agent=agent,
             label=str(record.document.get("label", "somebody")),
-            grants=self._grants(agent),
-            public=public,
-            derived=derived,
+            grants=held,
+            public=_public(datasets),
+            derived=_derived(datasets),
         )
+        return replace(principal, count_only=counted_only(principal, minimums, datasets))
 
     def _anonymous(self) -> Principal:
-        public, derived = _datasets(self._repository)
-        return Principal(agent=ANONYMOUS, label="anonymous", public=public, derived=derived)
+        datasets = {dataset.id: dataset for dataset in self._repository.iterate("Dataset")}
+        return Principal(agent=ANONYMOUS, label="anonymous", public=_public(datasets), derived=_derived(datasets))
 
-    def _grants(self, agent: str) -> Mapping[str, frozenset[Permission]]:
+    def _grants(self, agent: str) -> tuple[dict[str, frozenset[Permission]], dict[str, int]]:
+        """Return what an agent holds where, and the smallest number it is told where it may only count."""
         held: dict[str, frozenset[Permission]] = {}
+        minimums: dict[str, int] = {}
         for grant in self._repository.iterate("Grant", part_of=agent):
             where = grant.document.get("dataset") or EVERYWHERE
             role = Role(grant.document["role"])
             held[where] = held.get(where, frozenset()) | PERMISSIONS[role]
-        return held
+            if role is Role.COUNTER:
+                minimums[where] = int(grant.document["minimum"])
+        return held, minimums
 
 
-def _datasets(repository: Repository) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
-    datasets: dict[str, Record] = {record.id: record for record in repository.iterate("Dataset")}
-    public = frozenset(iri for iri, r in datasets.items() if r.document.get("access_rights") == "public")
-    derived = {iri: frozenset(_raw_sources(iri, datasets)) for iri, r in datasets.items() if _sources(r)}
-    return public, derived
+def _public(datasets: Mapping[str, Record]) -> frozenset[str]:
+    return frozenset(iri for iri, r in datasets.items() if r.document.get("access_rights") == "public")
+
+
+def _derived(datasets: Mapping[str, Record]) -> dict[str, frozenset[str]]:
+    return {iri: frozenset(_raw_sources(iri, datasets)) for iri, r in datasets.items() if _sources(r)}
 
 
 def _sources(record: Record) -> list[str]:

@@ -161,6 +161,7 @@ class NewPrincipal(Body):
     name: str = Field(min_length=1, max_length=200)
     role: str | None = None
     dataset: str | None = None
+    minimum: int | None = Field(default=None, ge=1, le=1_000_000, description="For `counter`: fewest that are told.")
     days: int | None = Field(default=365, ge=1, le=3650)
 
 
@@ -170,3 +171,4 @@ class GrantRole(Body):
     agent: str
     role: str
     dataset: str | None = None
+    minimum: int | None = Field(default=None, ge=1, le=1_000_000, description="For `counter`: fewest that are told.")

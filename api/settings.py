@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         default=None,
         description="Folders below which datasets may be registered over HTTP; unset: any, by those permitted.",
     )
+    minimum_count: int = Field(
+        default=10,
+        ge=1,
+        description="Fewest participants whose number a `counter` is told, unless the grant says otherwise.",
+    )
     max_body_mb: int = Field(default=512, ge=1, description="Largest request body that is accepted (MB).")
     doi_prefix: str = Field(
         default="10.5072", description="DOI prefix; DataCite's test prefix until an account is set."

@@ -22,6 +22,7 @@ def create_token(
     name: str,
     role: str | None = None,
     dataset: str | None = None,
+    minimum: int | None = None,
     days: int | None = 365,
 ) -> dict[str, Any]:
     """Make an agent with a token, and a first grant if a role is given; the secret is shown this once.
@@ -37,7 +38,7 @@ def create_token(
     secret, token = new_token(agent.id, label=name.strip(), days=days)
     changes = [agent, token]
     if role is not None:
-        changes.append(grant_put(agent.id, parse_role(role), _dataset(catalogue, principal, dataset)))
+        changes.append(_grant(catalogue, principal, agent.id, role=role, dataset=dataset, minimum=minimum))
     catalogue.repository.commit(Commit(principal=principal.agent, action="access.create-token", changes=changes))
     return {
         "id": token.id,
@@ -64,21 +65,38 @@ def revoke_token(catalogue: Catalogue, principal: Principal, reference: str) -> 
 
 
 def grant(
-    catalogue: Catalogue, principal: Principal, *, agent: str, role: str, dataset: str | None = None
+    catalogue: Catalogue,
+    principal: Principal,
+    *,
+    agent: str,
+    role: str,
+    dataset: str | None = None,
+    minimum: int | None = None,
 ) -> dict[str, Any]:
     """Give an agent a role on a dataset, or on the whole catalogue.
 
+    Args:
+        catalogue: Where.
+        principal: Who gives it.
+        agent: Id of whom it is given to.
+        role: The role.
+        dataset: On which dataset; None for the whole catalogue.
+        minimum: For ``counter``: the smallest number of participants that is told. Given again with another one,
+            the grant is changed.
+
     Raises:
         ConflictError: The agent holds it already.
+        InvalidRequestError: There is no such role, or the minimum is not one for it.
     """
     principal.require(Permission.MANAGE_ACCESS)
     whom = records.find(catalogue, principal, agent, types=frozenset({"Agent"}))
-    put = grant_put(whom.id, parse_role(role), _dataset(catalogue, principal, dataset))
+    put = _grant(catalogue, principal, whom.id, role=role, dataset=dataset, minimum=minimum)
     held = catalogue.repository.find_alias(put.aliases[0])
     if held is not None:
-        if not catalogue.repository.get(held).withdrawn:
+        before = catalogue.repository.get(held)
+        if not before.withdrawn and before.document.get("minimum") == put.document.get("minimum"):
             raise ConflictError(f"{whom.id} holds the role {role} there already", field="role")
-        # Given again after it was taken back: the same grant, in its next version.
+        # Given again after it was taken back, or with another minimum: the same grant, in its next version.
         put = replace(put, id=held)
     catalogue.repository.commit(Commit(principal=principal.agent, action="access.grant", changes=[put]))
     return record_body(catalogue.repository.get(put.id), principal)
@@ -115,6 +133,32 @@ def parse_role(text: str) -> Role:
         raise InvalidRequestError(
             f"{text!r} is not a role", field="role", next_step=f"Choose one of: {', '.join(Role)}."
         ) from error
+
+
+def _grant(
+    catalogue: Catalogue,
+    principal: Principal,
+    agent: str,
+    *,
+    role: str,
+    dataset: str | None,
+    minimum: int | None,
+) -> Put:
+    """Return the change that gives a role; a counter's says from which number on counts are told."""
+    wanted = parse_role(role)
+    put = grant_put(agent, wanted, _dataset(catalogue, principal, dataset))
+    if wanted is Role.COUNTER:
+        least = catalogue.settings.minimum_count if minimum is None else minimum
+        if least < 1:
+            raise InvalidRequestError("a minimum is at least 1", field="minimum")
+        return replace(put, document={**put.document, "minimum": least})
+    if minimum is not None:
+        raise InvalidRequestError(
+            f"a {wanted} is told every count",
+            field="minimum",
+            next_step=f"Give a minimum with the role {Role.COUNTER}.",
+        )
+    return put
 
 
 def _dataset(catalogue: Catalogue, principal: Principal, reference: str | None) -> str | None:

@@ -138,7 +138,7 @@ def withdraw(catalogue: Catalogue, principal: Principal, reference: str, *, reas
 
 def versions(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
     """Return the versions of a dataset's data, oldest first."""
-    dataset = records.find(catalogue, principal, reference, types=DATASET)
+    dataset = records.find(catalogue, principal, reference, types=DATASET, permission=Permission.COUNT)
     found = list(catalogue.repository.iterate("DatasetVersion", part_of=dataset.id))
     items = [
         {

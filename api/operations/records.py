@@ -50,9 +50,10 @@ def show(
     *,
     types: frozenset[str] | None = None,
     version: int | None = None,
+    permission: Permission = Permission.READ,
 ) -> dict[str, Any]:
     """Return a record as it goes over the wire; reading one about a participant is put on the ledger."""
-    record = find(catalogue, principal, reference, types=types)
+    record = find(catalogue, principal, reference, types=types, permission=permission)
     if version is not None:
         record = catalogue.repository.get(record.id, version=version)
     if record.type in PARTICIPANT_LEVEL:
@@ -111,11 +112,13 @@ def listing(
     """
     if type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
         raise NotPermittedError(f"listing {type} records needs access.manage")
-    datasets = principal.datasets(Permission.READ)
+    # What a dataset says of itself is for whoever may count its participants, too.
+    needed = Permission.COUNT if type == "Dataset" else Permission.READ
+    datasets = principal.datasets(needed)
     if type not in GOVERNED:
         datasets = None
     page = catalogue.repository.list_records(type, datasets=datasets, part_of=part_of, cursor=cursor, limit=limit)
-    items = [record for record in page.items if principal.may(Permission.READ, record)]
+    items = [record for record in page.items if principal.may(needed, record)]
     if type in PARTICIPANT_LEVEL:
         note_access(catalogue, principal, f"{type.lower()}.list", part_of or catalogue.iri, {"shown": len(items)})
     hidden = len(page.items) - len(items)

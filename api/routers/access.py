@@ -17,7 +17,13 @@ router = APIRouter(prefix="/api/v1", tags=["access"])
 def create(body: NewPrincipal, catalogue: Open, principal: Caller) -> dict[str, Any]:
     """Make an agent with a token; the token is shown this once."""
     return access.create_token(
-        catalogue, principal, name=body.name, role=body.role, dataset=body.dataset, days=body.days
+        catalogue,
+        principal,
+        name=body.name,
+        role=body.role,
+        dataset=body.dataset,
+        minimum=body.minimum,
+        days=body.days,
     )
 
 
@@ -42,7 +48,9 @@ def revoke(id: str, catalogue: Open, principal: Caller) -> Any:
 @router.post("/grants", status_code=201, response_model=RecordAnswer)
 def grant(body: GrantRole, catalogue: Open, principal: Caller) -> Any:
     """Give an agent a role on a dataset or on the whole catalogue."""
-    return access.grant(catalogue, principal, agent=body.agent, role=body.role, dataset=body.dataset)
+    return access.grant(
+        catalogue, principal, agent=body.agent, role=body.role, dataset=body.dataset, minimum=body.minimum
+    )
 
 
 @router.get("/grants", response_model=Listing)

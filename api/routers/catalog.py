@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.access import Permission
 from api.dependencies import Caller, Cursor, Limit, Open, record_answer
 from api.kept_answers import keep_answer
 from api.operations import datasets, records, terms
@@ -45,7 +46,8 @@ async def show_dataset(
     """Show a dataset; `ETag` is its version, to be sent back in `If-Match`."""
     keep_answer(request)
     # Reading one row takes less time than handing that to a thread.
-    return record_answer(records.show(catalogue, principal, id, types=datasets.DATASET, version=version))
+    found = records.show(catalogue, principal, id, types=datasets.DATASET, version=version, permission=Permission.COUNT)
+    return record_answer(found)
 
 
 @router.post("/datasets/{id}/revise", response_model=RegisteredDataset)

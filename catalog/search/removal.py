@@ -12,11 +12,11 @@ from catalog.search.conditions import (
     And,
     Comparison,
     Condition,
-    Count,
     Has,
     Not,
     Or,
     all_of,
+    properties_of,
     text_of,
 )
 from catalog.search.index import FacetValue, Reason, SearchIndex
@@ -212,7 +212,7 @@ def standing_of(index: SearchIndex, query: Query, participant: str, *, datasets:
 def _failure(index: SearchIndex, alone: Query, part: Condition, datasets: Collection[str] | None) -> Failure:
     inner = tuple(Has(each) for each in _inner(part))
     met = index.count_each(alone, [Query(each) for each in inner], datasets=datasets)
-    says = {name: _said(index, alone, name, datasets) for name in sorted(named(part))}
+    says = {name: _said(index, alone, name, datasets) for name in sorted(properties_of(part))}
     return Failure(
         condition=text_of(part),
         says=says,
@@ -226,14 +226,3 @@ def _said(index: SearchIndex, alone: Query, name: str, datasets: Collection[str]
         return index.find(alone, datasets=datasets, facets=[name], limit=1).facets[name][:MAX_SAID]
     except InvalidRequestError:
         return ()
-
-
-def named(condition: Condition) -> set[str]:
-    """Return the properties that a condition asks about."""
-    match condition:
-        case And(parts=parts) | Or(parts=parts):
-            return set().union(*(named(part) for part in parts))
-        case Not(part=part) | Has(condition=part) | Count(condition=part):
-            return named(part)
-        case _:
-            return {condition.property} if condition.property is not None else set()
