@@ -47,10 +47,10 @@ class BranchNames:
         iri = self._named.get(name) if short or len(name) >= SHORT else None
         return self._index.get(iri) if iri else None
 
-    def beginning(self, words: Sequence[str]) -> Term | None:
-        """Return the term that the first words name, as many of them as do; never all of them, or by few letters."""
+    def beginning(self, words: Sequence[str]) -> tuple[str, Term] | None:
+        """Return the first words that name a term, as many as do, and the term; never all words, or few letters."""
         for length in range(len(words) - 1, 0, -1):
             found = self.find("".join(words[:length]), short=False)
             if found is not None:
-                return found
+                return " ".join(words[:length]), found
         return None

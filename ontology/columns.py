@@ -134,16 +134,21 @@ class Columns:
             term = named if named and named.iri == table.term.iri else None
         if term is not None:
             return Instrument(text=" ".join(parts), term=term), score_name(term)
-        item = self._long_name(rules) or self._instruments.beginning(parts)
-        return (Instrument(text=item.label, term=item) if item else table), None
+        return self._item(parts, rules) or table, None
+
+    def _item(self, parts: list[str], rules: ColumnRules | None) -> Instrument | None:
+        """Return the instrument that a column is an item of, by what the dictionary calls it or how its name begins."""
+        named = rules.long_name if rules else None
+        term = self._instruments.find(named, short=False) if named else None
+        if named and term:
+            return Instrument(text=named, term=term)
+        begun = self._instruments.beginning(parts)
+        return Instrument(text=begun[0], term=begun[1]) if begun else None
 
     def _by_about(self, rules: ColumnRules | None) -> Term | None:
         """Return the instrument whose term the data dictionary gives for the column."""
         term = self._index.match(rules.about) if rules and rules.about else None
         return term if term and self._instruments.find(term.label) == term else None
-
-    def _long_name(self, rules: ColumnRules | None) -> Term | None:
-        return self._instruments.find(rules.long_name, short=False) if rules and rules.long_name else None
 
     def _by_term(self, rules: ColumnRules | None) -> str | None:
         """Return the name that the term of a column makes, where nothing customary is known of it."""
