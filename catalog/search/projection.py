@@ -288,8 +288,8 @@ def _result(document: Mapping[str, Any]) -> Iterator[Statement]:
     """Yield what a result that is no image says: what an image would, and the kind of its file."""
     files = _list(document.get("files"))
     path = files[0].get("path") if files and isinstance(files[0], Mapping) else None
-    ending = str(path).rpartition("/")[2].rpartition(".")[2] if path else ""
-    yield Statement(RESULT, "text", text=_text(ending.casefold()) or "file")
+    _, dot, ending = str(path).rpartition("/")[2].casefold().removesuffix(".gz").rpartition(".")
+    yield Statement(RESULT, "text", text=_text(ending) or "file" if dot else "file")
     yield from _acquisition({**document, "derived": True})
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from catalog.search.paging import Position, cursor_after, position_of
 from catalog.search.query import Query, parse
-from catalog.search.sqlite import SqlIndex
-from catalog.search.testing import SmallTerms, World
+from catalog.search.testing import World
+from catalog.search.testing.backends import BACKENDS
 from ontology.errors import InvalidRequestError
 
 EVERYBODY = Query()
@@ -19,9 +19,10 @@ EVERYBODY = Query()
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_each_participant_that_stays_as_it_is_comes_once(seed: int, limit: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+def test_each_participant_that_stays_as_it_is_comes_once(backend: str, seed: int, limit: int, tmp_path: Path) -> None:
     world = World(seed)
-    index = SqlIndex.open(tmp_path / "search.sqlite", SmallTerms())
+    index = BACKENDS[backend](tmp_path)
     index.catch_up(world.repository)
     at_first = {hit.id: (hit.dataset, hit.label) for hit in index.find(EVERYBODY, datasets=None, limit=1000).items}
     stayed, seen, cursor = set(at_first), list[str](), None

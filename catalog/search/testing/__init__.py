@@ -5,8 +5,9 @@ by reading every document for every query.
 """
 
 from catalog.search.testing.memory import MemoryRepository
+from catalog.search.testing.questions import FACETS, MEASURED, Questioner
 from catalog.search.testing.reference import Reference
 from catalog.search.testing.terms import SmallTerms
-from catalog.search.testing.world import FACETS, World
+from catalog.search.testing.world import World
 
-__all__ = ["FACETS", "MemoryRepository", "Reference", "SmallTerms", "World"]
+__all__ = ["FACETS", "MEASURED", "MemoryRepository", "Questioner", "Reference", "SmallTerms", "World"]

@@ -6,95 +6,44 @@ of :class:`catalog.search.testing.world.World`, and is as slow and plain as it c
 
 from __future__ import annotations
 
-import operator
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Final
 
 from catalog.search.conditions import (
     And,
-    Between,
     Comparison,
     Condition,
     Count,
     Has,
-    In,
     IsNull,
-    Like,
+    Matches,
     Not,
     Or,
-    Under,
     negation,
+    properties_of,
     text_of,
 )
 from catalog.search.query import Query
-from catalog.search.testing.terms import TERMS, SmallTerms
-from ontology.errors import AmbiguousError, NotFoundError
+from catalog.search.testing.facts import (
+    OF_DATASETS,
+    OF_PIPELINES,
+    Document,
+    Fact,
+    facts_of,
+    facts_of_dataset,
+    folded,
+    names_of,
+)
+from catalog.search.testing.leaves import ORDER, Leaves
+from catalog.search.testing.terms import TERMS
 
-Document = dict[str, Any]
 Why = list[tuple[Any, ...]]
 """Reasons, each as condition, property, value and IRI of the acquisition."""
 
-_ORDER: Final = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def folded(text: str) -> str:
-    """Return the form in which texts are compared."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-@dataclass
-class Fact:
-    """One value of a document; ``also`` are other texts by which it may be asked for."""
-
-    name: str
-    value: Any
-    said: Mapping[str, Any] = field(default_factory=dict)
-    also: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.value = _blank_is_none(self.value)
-        self.said = {key: _blank_is_none(value) for key, value in self.said.items()}
-        self.term: str | None = self.said.get("term")
-
-    @property
-    def missing(self) -> bool:
-        """Whether it says nothing."""
-        return self.value is None and not self.term
-
-    @property
-    def number(self) -> float | int | None:
-        """The number that is compared: ages in weeks are brought to years."""
-        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
-            return None
-        weeks = self.name == "age" and self.said.get("unit") == "wk"
-        number = float(Fraction(self.value) * Fraction(28, 1461)) if weeks else self.value
-        return int(number) if float(number).is_integer() else number
-
-    @property
-    def shown(self) -> Any:
-        """The value as an answer shows it."""
-        return self.value if self.number is None else self.number
-
-    def forms(self) -> set[str]:
-        """Return the texts that equal it."""
-        shown = None if self.shown is None else str(self.shown)
-        texts = [shown, self.said.get("original"), self.said.get("label"), self.term, *self.also]
-        return {folded(text) for text in texts if text}
+_OF_RESULTS: Final = ("derived", "result", *OF_PIPELINES)
 
 
 class Reference:
@@ -102,24 +51,53 @@ class Reference:
 
     def __init__(self, documents: Mapping[str, tuple[str, Document]], visible: set[str] | None) -> None:
         seen = {i for i, (t, _) in documents.items() if t == "Dataset" and (visible is None or i in visible)}
-        self.terms = SmallTerms()
         self.datasets = {iri: documents[iri][1] for iri in seen}
-        self.people = {i: d for i, (t, d) in documents.items() if t == "Participant" and d["dataset"] in seen}
-        self.images = {i: d for i, (t, d) in documents.items() if t == "Acquisition" and d["dataset"] in seen}
+        self.types = {iri: type for iri, (type, _) in documents.items()}
+        inside = {i: d for i, (t, d) in documents.items() if t != "Dataset" and d["dataset"] in seen}
+        self.people = {i: d for i, d in inside.items() if self.types[i] == "Participant"}
+        self.images = {i: d for i, d in inside.items() if self.types[i] != "Participant"}
+        self.leaves = Leaves()
 
     def answer(self, query: Query) -> dict[str, Why]:
         """Return the IRI of each participant that fulfils a query, with the reasons."""
         found = {iri: self.why(query.root, iri, document) for iri, document in self.people.items()}
         return {iri: why for iri, why in found.items() if why is not None}
 
+    def selected(self, query: Query, person: str) -> list[str]:
+        """Return the acquisitions of a participant that fulfil a condition on one, by label."""
+        found = self._images_of(person, query.root) if person in self.types else []
+        return [iri for iri, document in found if self.why(query.root, iri, document) is not None]
+
     def facet(self, name: str, hits: set[str]) -> Counter[Any]:
         """Return how many of some participants have each value of a property, or an acquisition that has it."""
         counts: Counter[Any] = Counter()
         for person in hits:
-            own = name in ("sex", "age", "dataset")
+            own = name in ("sex", "age", "dataset", *OF_DATASETS)
             records = [(person, self.people[person])] if own else self._images_of(person)
             counts.update({_group(fact) for iri, document in records for fact in self.facts(iri, document, name)})
         return counts
+
+    def extent(self, name: str) -> tuple[str, float, float] | None:
+        """Return whose numbers a property has, and their range."""
+        for level, records in (("participant", self.people), ("acquisition", self.images)):
+            facts = [fact for iri, document in records.items() for fact in self.facts(iri, document, name)]
+            numbers = [float(fact.number) for fact in facts if fact.number is not None]
+            if numbers:
+                return level, min(numbers), max(numbers)
+        return None
+
+    def properties(self) -> dict[tuple[str, str], tuple[set[str], int]]:
+        """Return kinds and number of records for each property, by level and name."""
+        found: dict[tuple[str, str], tuple[set[str], int]] = {}
+        for level, records in (("participant", self.people), ("acquisition", self.images)):
+            shared = OF_DATASETS if level == "participant" else OF_PIPELINES
+            for iri, document in records.items():
+                for name in (*names_of(self.types[iri], document), *shared):
+                    facts = self.facts(iri, document, name)
+                    kinds, count = found.get((level, name), (set(), 0))
+                    if facts:
+                        found[level, name] = (kinds.union(*(fact.kinds for fact in facts)), count + 1)
+        return found
 
     def says(self, name: str) -> bool:
         """Tell whether anybody who may be seen has a value of a property."""
@@ -128,27 +106,21 @@ class Reference:
 
     def facts(self, iri: str, document: Document, name: str) -> list[Fact]:
         """Return the values of a property, each once, missing ones left out."""
-        if name in ("id", "label", "dataset"):
-            return [self._built_in(iri, document, name)]
-        if name in ("pipeline", "pipeline_version"):
-            made = self.datasets[document["dataset"]]["generated_by"]
-            said = dict.fromkeys(item["Name" if name == "pipeline" else "Version"] for item in made)
-            return [Fact(name, value) for value in said if value]
-        found = _of_participant(document, name) if iri in self.people else _of_acquisition(document, name)
-        unique = {repr((f.value, type(f.value), sorted(f.said.items(), key=repr))): f for f in found}
-        return [fact for fact in unique.values() if not fact.missing]
-
-    def _built_in(self, iri: str, document: Document, name: str) -> Fact:
         if name == "id":
-            return Fact("id", iri, also=(iri[9:],))
+            return [Fact("id", iri, also=(iri[9:],))]
         if name == "label":
             label = document["label"]
-            return Fact("label", label, also=(label[4:] if label.startswith("sub-") else "sub-" + label,))
-        dataset = self.datasets[document["dataset"]]
-        return Fact("dataset", document["dataset"], also=(document["dataset"][9:], dataset["label"], dataset["title"]))
+            return [Fact("label", label, also=(label[4:] if label.startswith("sub-") else "sub-" + label,))]
+        if name in ("dataset", *OF_DATASETS, *OF_PIPELINES):
+            return facts_of_dataset(document["dataset"], self.datasets[document["dataset"]], name)
+        return facts_of(self.types[iri], document, name)
 
-    def _images_of(self, person: str) -> list[tuple[str, Document]]:
+    def _images_of(self, person: str, condition: Condition | None = None) -> list[tuple[str, Document]]:
+        """Return a participant's acquisitions, with results that are no images where a condition asks about results."""
         found = [(iri, document) for iri, document in self.images.items() if document["participant"] == person]
+        asked = {name.partition(".")[0] for name in properties_of(condition)} if condition is not None else {"measure"}
+        if asked.isdisjoint((*_OF_RESULTS, "measure")):
+            found = [(iri, document) for iri, document in found if self.types[iri] == "Acquisition"]
         return sorted(found, key=lambda item: (item[1]["label"], item[0]))
 
     def why(self, condition: Condition, iri: str, document: Document, wanted: bool = True) -> Why | None:
@@ -157,29 +129,41 @@ class Reference:
             case Not(part=part):
                 return self.why(part, iri, document, not wanted)
             case And(parts=parts) | Or(parts=parts):
-                found = [self.why(part, iri, document, wanted) for part in parts]
-                holding = [why for why in found if why is not None]
                 every = isinstance(condition, And) == wanted
-                enough = len(holding) == len(found) if every else bool(holding)
-                return [reason for why in holding for reason in why] if enough else None
+                return _joined([self.why(part, iri, document, wanted) for part in parts], every)
             case Has():
                 return self._why_has(condition, iri, wanted)
             case Count(condition=inner, op=op, n=n):
-                number = sum(self.why(inner, i, d) is not None for i, d in self._images_of(iri))
+                number = sum(self.why(inner, i, d) is not None for i, d in self._images_of(iri, inner))
                 text = text_of(condition if wanted else negation(condition))
-                return [(text, None, number, None)] if _ORDER[op](number, n) is wanted else None
+                return [(text, None, number, None)] if ORDER[op](number, n) is wanted else None
+            case Matches(property=name, words=text):
+                words = [Matches(name, word) for word in _parts(text)]
+                return _joined([self._why_word(word, iri, document, wanted) for word in words], wanted)
             case _:
                 return self._why_leaf(condition, iri, document, wanted)
 
     def _why_has(self, condition: Has, iri: str, wanted: bool) -> Why | None:
-        found = [(i, self.why(condition.condition, i, d)) for i, d in self._images_of(iri)]
+        images = self._images_of(iri, condition.condition)
+        found = [(i, self.why(condition.condition, i, d)) for i, d in images]
         fulfilling = [(image, why) for image, why in found if why is not None]
         if bool(fulfilling) is not wanted:
             return None
         if not wanted:
             return [(text_of(negation(condition)), None, None, None)]
         image, why = fulfilling[0]
-        return [(*reason[:3], image) for reason in why or [(text_of(condition), None, None)]]
+        return [(*reason[:3], image) for reason in why or [(text_of(condition.condition), None, None)]]
+
+    def _why_word(self, condition: Matches, iri: str, document: Document, wanted: bool) -> Why | None:
+        names = [condition.property] if condition.property else [*names_of(self.types[iri], document), *OF_DATASETS[:3]]
+        facts = [fact for name in names for fact in self.facts(iri, document, name)]
+        word, starts = condition.words.removesuffix("*"), condition.words.endswith("*")
+        passing = [f for f in facts if any(w.startswith(word) if starts else w == word for w in f.words())]
+        if bool(passing) is not wanted:
+            return None
+        return (
+            _shown(condition, passing) if wanted else [(text_of(negation(condition)), condition.property, None, None)]
+        )
 
     def _why_leaf(self, condition: Any, iri: str, document: Document, wanted: bool) -> Why | None:
         name, facts = condition.property, self.facts(iri, document, condition.property)
@@ -190,76 +174,28 @@ class Reference:
             return [(text_of(condition), name, None, None)] if wanted else _shown(negation(condition), facts)
         if isinstance(condition, Comparison) and condition.op == "<>":
             same = Comparison(name, "=", condition.value)
-            equal = [fact for fact in facts if self._passes(same, fact)]
+            equal = [fact for fact in facts if self.leaves.passes(same, fact)]
             if (bool(facts) and not equal) is not wanted:
                 return None
             return _shown(condition, facts) if wanted else _shown(same, equal) or against
-        passing = [fact for fact in facts if self._passes(condition, fact)]
+        passing = [fact for fact in facts if self.leaves.passes(condition, fact)]
         if bool(passing) is not wanted:
             return None
         return _shown(condition, passing) if wanted else against
 
-    def _passes(self, condition: Condition, fact: Fact) -> bool:
-        match condition:
-            case Comparison(op="=", value=value):
-                return self._equals(fact, value)
-            case In(values=values):
-                return any(self._equals(fact, value) for value in values)
-            case Like(pattern=pattern):
-                return any(_is_like(form, folded(pattern)) for form in fact.forms())
-            case Under(term=term):
-                goal = self.terms.resolve(term).term.iri
-                own = [fact.term, TERMS[fact.term].replaced_by] if fact.term else []
-                return any(iri is not None and self.terms.path(iri, goal) for iri in own)
-            case Between(low=low, high=high):
-                return _ordered(fact, ">=", low) and _ordered(fact, "<=", high)
-            case Comparison(op=op, value=value):
-                return _ordered(fact, op, value)
-            case _:
-                raise TypeError(f"no leaf: {condition!r}")
 
-    def _equals(self, fact: Fact, value: Any) -> bool:
-        if isinstance(value, bool):
-            return isinstance(fact.value, bool) and fact.value == value
-        if not isinstance(value, str):
-            return fact.number is not None and fact.number == value
-        if folded(value) in fact.forms():
-            return True
-        if fact.term is None:
-            return False
-        if TERMS[fact.term].curie.casefold() == value.casefold():
-            return True
-        try:
-            meant = self.terms.resolve(value).term.iri
-        except (AmbiguousError, NotFoundError):
-            return False
-        return meant in (fact.term, TERMS[fact.term].replaced_by)
+def _joined(found: list[Why | None], every: bool) -> Why | None:
+    holding = [why for why in found if why is not None]
+    enough = len(holding) == len(found) if every else bool(holding)
+    return [reason for why in holding for reason in why] if enough else None
 
 
-def _of_participant(document: Document, name: str) -> list[Fact]:
-    said = [(value, None) for value in document["properties"].get(name, [])]
-    for session in document["sessions"]:
-        said += [(value, session["label"]) for value in session["properties"].get(name, [])]
-    return [Fact(name, value["value"], {**value, "session": session}) for value, session in said]
-
-
-def _of_acquisition(document: Document, name: str) -> list[Fact]:
-    metadata = document["metadata"]
-    if name in ("suffix", "derived"):
-        return [Fact(name, document[name])]
-    if name == "session":
-        label = document["session"]
-        return [Fact(name, label, also=(label[4:],) if label else ())]
-    if name == "run":
-        run = document["bids_entities"].get("run")
-        return [Fact(name, int(run), {"original": run})] if run else []
-    if name == "magnetic_field_strength":
-        return [Fact(name, metadata["MagneticFieldStrength"])]
-    if name == "image_type":
-        return [Fact(name, value) for value in metadata["ImageType"]]
-    if name == "nested.part":
-        return [Fact(name, metadata.get("Nested", {}).get("Part"))]
-    return [Fact(name, value["value"], value) for value in document["properties"].get(name, [])]
+def _parts(text: str) -> list[str]:
+    """Return the words of a full-text condition as they are looked for."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    found = [word for part in bare.split() for word in re.findall(r"[^\W_]+(?:\*$)?", part)]
+    return list(dict.fromkeys(found))
 
 
 def _shown(condition: Condition, facts: list[Fact]) -> Why:
@@ -271,20 +207,3 @@ def _group(fact: Fact) -> Any:
     if fact.term:
         return TERMS[fact.term].curie
     return folded(fact.value) if isinstance(fact.value, str) else fact.shown
-
-
-def _ordered(fact: Fact, op: str, bound: Any) -> bool:
-    if isinstance(bound, str):
-        return isinstance(fact.value, str) and bool(_ORDER[op](folded(fact.value), folded(bound)))
-    return fact.number is not None and bool(_ORDER[op](fact.number, bound))
-
-
-def _is_like(text: str, pattern: str) -> bool:
-    """Tell whether a text is like a pattern, by trying everything; a backslash at the very end says nothing."""
-    if pattern in ("", "\\"):
-        return not text
-    if pattern[0] == "%":
-        return any(_is_like(text[start:], pattern[1:]) for start in range(len(text) + 1))
-    if pattern[0] == "\\":
-        return text[:1] == pattern[1] and _is_like(text[1:], pattern[2:])
-    return bool(text) and pattern[0] in ("_", text[0]) and _is_like(text[1:], pattern[1:])

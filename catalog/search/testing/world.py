@@ -1,4 +1,4 @@
-"""Random catalogues and random queries: small, dirty, and alike enough that conditions meet values."""
+"""Random catalogues: small, dirty, and alike enough that conditions meet values."""
 
 from __future__ import annotations
 
@@ -7,43 +7,20 @@ from typing import Any, Final
 
 from catalog.model import Change, Commit, Put, Withdraw
 from catalog.repository import Repository
-from catalog.search.conditions import (
-    COMPARISONS,
-    Between,
-    Comparison,
-    Condition,
-    Count,
-    Has,
-    In,
-    IsNull,
-    Like,
-    Under,
-    all_of,
-    any_of,
-    negation,
-)
-from catalog.search.query import Query
 from catalog.search.testing.memory import MemoryRepository
-from catalog.search.testing.terms import OBO, TERMS
+from catalog.search.testing.terms import TERMS
 
 TEXTS: Final = [
-    *("F", "f", "male", "Straße", "STRASSE", "a b", " A  B ", "100%", "under_score", "it's", 'quo"te'),
-    *("x-4", "ms", "é", "e\u0301", "", "   ", "\\", "[a]*"),
+    *("F", "f", "male", "female", "Straße", "STRASSE", "a b", " A  B ", "100%", "under_score", "it's", 'quo"te'),
+    *("x-4", "ms", "é", "e\u0301", "", "   ", "\\", "[a]*", "Motor task", "finger-tapping (motör)", "motion\n2"),
 ]
 NUMBERS: Final[list[int | float]] = [0, 1, 2.5, 3, 30, 34, -1, 50, 52]
-LITERALS: Final[list[Any]] = [
-    *(*TEXTS, *NUMBERS, *(term.curie for term in TERMS.values()), True, False, OBO + "X_6", "boys", "cold"),
-    *("FLAIR", "t1w", "01", "1", "ses-1", "ds1", "sub-03", "03", "QC", "mask", "1.0"),
+DATES: Final = [
+    *("2020", "2020-06", "2020-06-01", "2020-06-01T12:00:30", "2020-06-01T12:00:30.25Z", "2020-02-30", "2020-02-29"),
+    *("2019-12-31T23:59:59+02:00", "2020-06 or so", "20200601", "2020-13", "2021"),
 ]
-PATTERNS: Final = [
-    *("%", "_", "%a%", "a_b", "100\\%", "un%", "%\\_%", "F", "%ss%", "\\\\", "m_le", "%e", "", "a b%", "x\\"),
-]
-OF_PARTICIPANTS: Final = ["age", "sex", "diagnosis", "note", "height"]
-OF_ACQUISITIONS: Final = [
-    *("suffix", "run", "magnetic_field_strength", "image_type", "derived", "session", "nested.part", "contrast"),
-    *("pipeline", "pipeline_version"),
-]
-FACETS: Final = ("sex", "suffix", "age", "dataset", "contrast", "pipeline")
+VERSIONS: Final = [["1.0rc1"], ["1.0", "v1", "1.0.0"], ["1.9", "1.9+build"], ["v1.10", "1.10.0"], ["2"]]
+"""Versions in order, each in all its spellings."""
 
 
 class World:
@@ -52,6 +29,7 @@ class World:
     Attributes:
         repository: Where it was written.
         datasets: IRIs of all datasets that ever were.
+        people: IRIs of all participants that ever were.
         documents: What a reader of the repository finds now: IRI to type and document.
     """
 
@@ -60,28 +38,17 @@ class World:
         self.repository: Repository = repository or MemoryRepository()
         self.documents: dict[str, tuple[str, dict[str, Any]]] = {}
         self.datasets = [_iri("d", number) for number in range(3)]
-        self._people = [_iri("a", number) for number in range(12)]
+        self.people = [_iri("a", number) for number in range(12)]
         for number, iri in enumerate(self.datasets):
-            made = [{"Name": "qc", "Version": "1.0"}, {"Name": "Mask", "Version": None}, {"Name": "qc", "Version": "2"}]
-            self._put(
-                "Dataset",
-                iri,
-                {
-                    "label": f"ds{number}",
-                    "title": self.rng.choice(["A study", "B study"]),
-                    "generated_by": self.rng.sample(made, self.rng.randrange(3)),
-                },
-            )
-        for number, iri in enumerate(self._people):
+            self._put("Dataset", iri, self._dataset(number))
+        for number, iri in enumerate(self.people):
             self._put("Participant", iri, self._participant(number))
         for number in range(40):
             self._put("Acquisition", _iri("c", number), self._acquisition(number))
+        for number in range(self.rng.choice([0, 8])):
+            self._put("Entity", _iri("e", number), self._result(number))
         for _ in range(8):
             self.change()
-
-    def query(self) -> Query:
-        """Return a random query."""
-        return Query(self._condition(3, OF_PARTICIPANTS))
 
     def visible(self) -> set[str] | None:
         """Return a random choice of datasets, or None for all."""
@@ -96,10 +63,14 @@ class World:
         if self.rng.random() < (0.1 if type == "Dataset" else 0.4):
             self._commit(Withdraw(id=iri))
             del self.documents[iri]
-        elif type == "Participant":
-            self._put(type, iri, self._participant(self.rng.randrange(20)))
-        elif type == "Acquisition":
-            self._put(type, iri, self._acquisition(self.rng.randrange(80)))
+            return
+        made = {
+            "Dataset": self._dataset,
+            "Participant": self._participant,
+            "Acquisition": self._acquisition,
+            "Entity": self._result,
+        }
+        self._put(type, iri, made[type](self.rng.randrange(80)))
 
     def _put(self, type: str, iri: str, document: dict[str, Any]) -> None:
         self.documents[iri] = (type, document)
@@ -113,22 +84,45 @@ class World:
             value: Any = self.rng.choice([*NUMBERS, None, "unknown"])
             original, unit = self.rng.choice(["34", "n/a", None]), self.rng.choice(["a", "wk", None, "weird"])
             return {"value": value, "original": original, "unit": unit}
-        if name in ("sex", "diagnosis", "contrast"):
+        if name in ("sex", "diagnosis", "contrast", "data_use"):
             term = self.rng.choice([None, *TERMS])
             value = self.rng.choice([None, *TEXTS])
             return {"value": value, "original": value, "term": term, "label": TERMS[term].label if term else None}
+        if name == "scanned":
+            return {"value": self.rng.choice([*DATES, *DATES, None, 2020])}
+        if name == "snr":
+            return {"value": self.rng.choice([*NUMBERS, None]), "unit": "1"}
         return {"value": self.rng.choice([None, *TEXTS, *NUMBERS, True, False])}
 
     def _values(self, *names: str) -> dict[str, Any]:
         chosen = [name for name in names if self.rng.random() < 0.7]
         return {name: [self._value(name) for _ in range(self.rng.choice([0, 1, 1, 2]))] for name in chosen}
 
+    def _dataset(self, number: int) -> dict[str, Any]:
+        names = ["qc", "Mask", "qc"]
+        versions = [None, "main", *(version for same in VERSIONS for version in same)]
+        made = [{"Name": name, "Version": self.rng.choice(versions)} for name in names]
+        licence, spdx = self.rng.choice([("CC0", None), ("CC BY 4.0", "CC-BY-4.0"), ("own terms", None), (None, None)])
+        return {
+            "label": f"ds{number}",
+            "title": self.rng.choice(["A study", "B study", "Motor cortex"]),
+            "description": self.rng.choice([None, "Tapping of a finger, by hand", " "]),
+            "keywords": self.rng.sample(["hand", "motor cortex", "Straße"], self.rng.randrange(3)),
+            "license": licence,
+            "license_id": spdx,
+            "data_use": self._values("data_use").get("data_use", []),
+            "doi": self.rng.choice([None, "doi:10.1234/Abc"]),
+            "published_as": self.rng.choice([[], ["10.5678/x"]]),
+            "access_rights": self.rng.choice(["public", "restricted", None]),
+            "generated_by": self.rng.sample(made, self.rng.randrange(3)),
+        }
+
     def _participant(self, number: int) -> dict[str, Any]:
         sessions = range(self.rng.choice([0, 0, 2]))
         return {
-            "label": f"sub-{number:02}",
+            "label": f"sub-{number % 20:02}",
             "dataset": self.rng.choice(self.datasets),
-            "properties": self._values("age", "sex", "diagnosis", "note"),
+            "properties": self._values("age", "sex", "diagnosis", "note", "scanned"),
             "sessions": [{"label": f"ses-{i}", "properties": self._values("age", "note")} for i in sessions],
         }
 
@@ -142,44 +136,27 @@ class World:
         return {
             "label": f"acq-{number}",
             "dataset": self.rng.choice(self.datasets),
-            "participant": self.rng.choice([*self._people, None]),
+            "participant": self.rng.choice([*self.people, None]),
             "session": self.rng.choice([None, "ses-1", "ses-2"]),
             "suffix": self.rng.choice(["T1w", "FLAIR", "bold"]),
             "derived": self.rng.random() < 0.2,
             "bids_entities": {"run": self.rng.choice(["01", "1", "2"])} if self.rng.random() < 0.5 else {},
             "properties": self._values("contrast"),
             "metadata": metadata,
+            "measures": self._values("snr", "tool") if self.rng.random() < 0.2 else {},
         }
 
-    def _condition(self, depth: int, names: list[str]) -> Condition:
-        kind = self.rng.random()
-        if depth == 0 or kind < 0.3:
-            return self._leaf(self.rng.choice([*names, *names, "id", "label", "dataset"]))
-        if kind < 0.75:
-            joined = all_of if kind < 0.5 else any_of
-            return joined([self._condition(depth - 1, names) for _ in range(self.rng.choice([2, 3]))])
-        if kind < 0.85 or names is OF_ACQUISITIONS:
-            return negation(self._condition(depth - 1, names))
-        inner = self._condition(depth - 1, OF_ACQUISITIONS)
-        return Has(inner) if kind < 0.94 else Count(inner, self.rng.choice(COMPARISONS), self.rng.randrange(4))
-
-    def _leaf(self, name: str) -> Condition:
-        if name == "pipeline_version":
-            return Comparison(name, "=", self.rng.choice(["1.0", "2", "QC"]))
-        kind = self.rng.randrange(7)
-        if kind == 0:
-            return Between(name, *sorted(self.rng.sample(NUMBERS, 2)))
-        if kind == 1:
-            values = [self.rng.choice(LITERALS) for _ in range(3)]
-            return In(name, tuple({(isinstance(value, bool), value): value for value in values}.values()))
-        if kind == 2:
-            return Like(name, self.rng.choice(PATTERNS))
-        if kind == 3:
-            return IsNull(name)
-        if kind == 4:
-            return Under(name, self.rng.choice([*(term.curie for term in TERMS.values()), "ms", "Disease"]))
-        value = self.rng.choice(LITERALS)
-        return Comparison(name, self.rng.choice(COMPARISONS[:2] if isinstance(value, bool) else COMPARISONS), value)
+    def _result(self, number: int) -> dict[str, Any]:
+        """Return a result that is no image."""
+        return {
+            "label": f"result-{number}",
+            "dataset": self.rng.choice(self.datasets),
+            "participant": self.rng.choice([*self.people, None]),
+            "session": self.rng.choice([None, "ses-1"]),
+            "suffix": self.rng.choice(["T1w", "FLAIR", None]),
+            "files": [{"path": self.rng.choice(["out/a_T1w.json", "out/sub-01.HTML", "out/nothing"])}],
+            "measures": self._values("snr", "tool"),
+        }
 
 
 def _iri(kind: str, number: int) -> str:
