@@ -75,6 +75,7 @@ _TYPES: Final[dict[str, str]] = {
     "File": "prov:Entity",
     "PipelineVersion": "prov:Plan",
     "Software": "schema:SoftwareApplication",
+    "Split": "prov:Collection",
     "Task": "prov:Activity",
     "Vocabulary": "skos:ConceptScheme",
 }

@@ -19,6 +19,7 @@ _KINDS = {
     "Software": "plan",
     "Participant": "participant",
     "Cohort": "collection",
+    "Split": "collection",
     "Dataset": "collection",
     "DatasetVersion": "collection",
 }

@@ -88,6 +88,7 @@ _CLASSES: dict[str, str] = {
     "Dataset": PREFIXES["dcat"] + "Dataset",
     "PipelineVersion": v.PLAN,
     "Software": PREFIXES["schema"] + "SoftwareSourceCode",
+    "Split": v.COLLECTION,
 }
 _AGENT_CLASSES = {"person": v.PERSON, "organisation": v.ORGANIZATION, "software": v.SOFTWARE_AGENT}
 _MEMBERS: dict[str, str] = {

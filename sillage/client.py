@@ -213,6 +213,11 @@ class Client:
         """Write a cohort to a file, one row per member; return its size in bytes."""
         return self.download(f"cohorts/{segment(id)}/export", target, format=format, columns=",".join(columns))
 
+    def materialise_cohort(self, id: str, path: str | Path, *, share: bool = True) -> dict[str, Any]:
+        """Make a DataLad dataset of just a cohort's files; only where the catalogue lies (``Client(catalog=...)``)."""
+        answer: dict[str, Any] = self.post(f"cohorts/{segment(id)}/materialise", {"path": str(path), "share": share})
+        return answer
+
     # Pipelines and tasks
 
     def register_pipeline(self, descriptor: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:

@@ -166,4 +166,6 @@ def mount(directory: Path) -> tuple[InProcessTransport, str | None]:
         ) from error
     finally:
         gc.enable()
-    return InProcessTransport(create_app(directory)), administrator_token(directory)
+    app = create_app(directory)
+    app.state.in_process = True
+    return InProcessTransport(app), administrator_token(directory)

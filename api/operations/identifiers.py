@@ -14,7 +14,7 @@ from catalog.doi.metadata import Related, datacite_metadata
 from catalog.model import Commit, MustBeAt, Put, Record
 from ontology.errors import ConflictError, NotFoundError
 from ontology.identifiers import new_iri, normalise_doi
-from ontology.namespaces import IDENTIFIES
+from ontology.namespaces import DERIVED_FROM, IDENTIFIES
 
 CITABLE = frozenset({"Dataset", "DatasetVersion", "Cohort", "PipelineVersion"})
 
@@ -184,6 +184,9 @@ def _related(catalogue: Catalogue, record: Record) -> list[Related]:
     """Return relations to other records, by DOI where they have one and by URN otherwise."""
     relations = [("IsDerivedFrom", iri) for iri in record.document.get("source_datasets") or []]
     relations += [("IsDerivedFrom", iri) for iri in record.document.get("datasets") or []]
+    if record.type == "Cohort":
+        edges = catalogue.repository.edges_from([record.id], [DERIVED_FROM])
+        relations += [("IsDerivedFrom", edge.target) for edge in edges]
     if record.type == "DatasetVersion":
         relations.append(("IsVersionOf", record.document["dataset"]))
     found = []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field
 
 from api.dependencies import Caller, Cursor, Limit, Open, json_answer, record_answer
-from api.operations import cohort_objects, records
+from api.operations import cohort_datasets, cohort_objects, records
 from api.schemas import Body, Listing, RecordAnswer
 from catalog.cohorts.balance_plots import plot as drawing
 from catalog.cohorts.balance_section import section
@@ -45,6 +46,13 @@ class SplitCohort(Body):
         description="Properties of which equal values keep people together; unset: those that say who is family.",
     )
     label: str | None = Field(default=None, max_length=500)
+
+
+class MaterialiseCohort(Body):
+    """Where to make a dataset of a cohort's files."""
+
+    path: str = Field(description="A folder that is not there yet, or empty.", min_length=1)
+    share: bool = Field(default=True, description="Share content; otherwise it stays with the siblings.")
 
 
 @router.post("/cohorts/combine", status_code=201, response_model=RecordAnswer)
@@ -105,6 +113,19 @@ def export(
     """Stream a cohort, one row per member, with chosen properties as they were frozen."""
     rows, media_type = cohort_objects.export(catalogue, principal, id, format=format, columns=_names(columns))
     return StreamingResponse(rows, media_type=media_type)
+
+
+@router.post("/cohorts/{id}/materialise", status_code=201)
+def materialise(id: str, body: MaterialiseCohort, catalogue: Open, principal: Caller, request: Request) -> Any:
+    """Make a DataLad dataset of just a cohort's files, on the machine of the catalogue; not over the network."""
+    return cohort_datasets.materialise(
+        catalogue,
+        principal,
+        id,
+        Path(body.path),
+        local=getattr(request.app.state, "in_process", False),
+        share=body.share,
+    )
 
 
 @router.get("/splits", response_model=Listing)

@@ -234,6 +234,17 @@ def _sizes(subject: Mapping[str, Any]) -> list[str]:
     return sizes
 
 
+def _how_selected(subject: Mapping[str, Any]) -> str:
+    """Return in words how the members of a cohort were chosen."""
+    if subject.get("combination"):
+        combination = subject["combination"]
+        return f"The {combination['op']} of the frozen cohorts {', '.join(combination['cohorts'])}"
+    if subject.get("part"):
+        part = subject["part"]
+        return f"Part {part['name']!r} of the split {part['split']} of the frozen cohort {part['of']}"
+    return f"Selected by the CQL2 query: {subject['query']}"
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -290,7 +301,7 @@ def _descriptions(subject: Mapping[str, Any]) -> list[dict[str, str]]:
     text = subject.get("description") or (descriptor.get("description") if isinstance(descriptor, Mapping) else None)
     made = [{"description": str(text).strip(), "descriptionType": "Abstract"}] if text and str(text).strip() else []
     if subject.get("type") == "Cohort" and subject.get("query"):
-        made.append({"description": f"Selected by the CQL2 query: {subject['query']}", "descriptionType": "Methods"})
+        made.append({"description": _how_selected(subject), "descriptionType": "Methods"})
     environment = subject.get("environment")
     if isinstance(environment, Mapping) and environment.get("digest"):
         words = f"Environment ({environment.get('kind', 'unknown')}): {environment['digest']}"

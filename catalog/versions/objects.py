@@ -116,6 +116,42 @@ class AnnexObjects:
         finally:
             _remove(temporary)
 
+    def share(self, source: Path, key: str) -> bool:
+        """Have an object of another annex here as well, without a second copy: by reflink, else by hard link.
+
+        One that can be written to is not hard-linked: it could change under us. Return False where the disk cannot
+        share it.
+
+        Raises:
+            OSError: The disk refused for another reason.
+        """
+        temporary = self._temporary()
+        try:
+            if self._reflink(source, temporary):
+                self._settle(temporary, key)
+                return True
+            if os.stat(source).st_mode & _WRITE:
+                return False
+            try:
+                os.link(source, temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                return False
+            self._settle(temporary, key, protect=False)
+            return True
+        finally:
+            _remove(temporary)
+
+    def _reflink(self, source: Path, target: str) -> bool:
+        if not self._can_clone:
+            return False
+        with source.open("rb", buffering=0) as file, open(target, "xb", buffering=0) as copy:
+            if self._clone(file.fileno(), copy.fileno()):
+                return True
+        _remove(target)
+        return False
+
     def synchronise(self) -> None:
         """Have the disk keep the names of what was adopted, all folders at once; their content it has already.
 
@@ -148,12 +184,13 @@ class AnnexObjects:
             return False
         return True
 
-    def _settle(self, temporary: str, key: str, *, durable: bool = False) -> None:
+    def _settle(self, temporary: str, key: str, *, durable: bool = False, protect: bool = True) -> None:
         upper, lower = hash_dirs(key)[0].split("/")
         parents = [self._objects, f"{self._objects}/{upper}", f"{self._objects}/{upper}/{lower}"]
         folder = f"{parents[-1]}/{key}"
         place = f"{folder}/{key}"
-        os.chmod(temporary, 0o444)
+        if protect:
+            os.chmod(temporary, 0o444)
         if durable:
             synchronise(temporary)
         with self._locks[hash(key) % len(self._locks)]:

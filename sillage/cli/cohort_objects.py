@@ -25,7 +25,7 @@ Newest = Annotated[
 
 def add_to(group: typer.Typer) -> None:
     """Put the commands into the group ``cohort``."""
-    for command in (union, intersection, difference, combine, balance, split, splits, check, export):
+    for command in (union, intersection, difference, combine, balance, split, splits, check, materialise, export):
         group.command()(command)
 
 
@@ -125,6 +125,27 @@ def check(context: typer.Context, id: Annotated[str, typer.Argument(metavar="ID"
         raise typer.Exit(Exit.NO)
 
 
+def materialise(
+    context: typer.Context,
+    id: Id,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; not there yet, or empty.")],
+    share: Annotated[
+        bool, typer.Option("--share/--no-share", help="Share content, or leave it to `datalad get`.")
+    ] = True,
+) -> None:
+    """Make a DataLad dataset of just a cohort's files, which shares their content with the catalogue's."""
+    session = session_of(context)
+    if session.url is not None:
+        raise InvalidRequestError(
+            "a cohort is materialised where the catalogue lies: its files are shared there, not sent",
+            field="--url",
+            next_step="Run it on that machine with --catalog DIR; or take the table with `sillage cohort export`.",
+        )
+    with session.client() as client, session.output.progress("Materialising"):
+        body = client.materialise_cohort(id, folder.absolute(), share=share)
+    session.output.answer(body, lambda people: _materialised(people, body))
+
+
 def export(
     context: typer.Context,
     id: Id,
@@ -212,6 +233,14 @@ def _check(people: People, body: dict[str, Any]) -> None:
     people.table(body["problems"], ["where", "detail"])
     if body["valid"]:
         people.say(f"nobody who belongs together is in different parts ({body['groups']} groups)")
+
+
+def _materialised(people: People, body: dict[str, Any]) -> None:
+    people.say(f"{body['path']}: {body['participants']} participants, {body['files']} files, {body['bytes']} bytes")
+    people.say(f"{body['shared']} share their content with the catalogue's datasets; DataLad id {body['datalad_id']}")
+    if body["absent"]:
+        people.say(f"{body['absent']} have their content elsewhere; get it: datalad get -d {body['path']} .")
+    people.table(body["problems"], ["path", "detail"])
 
 
 def _fractions(parts: list[str] | None) -> dict[str, float] | None:
