@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from api.engines import (
     write_mark,
 )
 from api.identity import Identity, grant_alias, new_token
+from api.rebuilding import Rebuilding
 from api.settings import Settings, load_settings, refusal_of, split_account, write_engines
 from api.task_news import TaskNews
 from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
@@ -31,7 +33,7 @@ from catalog.versions.store import DataStore
 from executors.registry import open_runner
 from executors.runner import Runner
 from ontology.crosswalk import Crosswalk
-from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, SillageError
+from ontology.errors import BackendUnavailableError, ConflictError, InvalidRequestError, NotFoundError, SillageError
 from ontology.identifiers import new_iri
 from ontology.namespaces import ATTRIBUTED_TO
 from ontology.terms import TermIndex
@@ -39,6 +41,7 @@ from ontology.terms import TermIndex
 TERMS_FILE = "terms.sqlite"
 TOKEN_FILE = Path("keys") / "administrator.token"
 CATALOG_ALIAS = "catalog"
+SEARCH_AWAY = "Ask again in a moment; records, lineage and pages answer meanwhile, and /ready says when search is back."
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Catalogue:
     registrar: Registrar
     record: Record
     task_news: TaskNews = field(default_factory=TaskNews)
+    rebuilding: Rebuilding = field(default_factory=Rebuilding)
     _search: SearchIndex | None = None
     _runners: dict[str, Runner] = field(default_factory=dict)
     _closers: list[Callable[[], None]] = field(default_factory=list)
@@ -133,8 +137,30 @@ class Catalogue:
         self._closers.append(action)
 
     def refresh_search(self) -> None:
-        """Apply to the search index what the ledger has and it has not."""
-        self.search.catch_up(self.repository)
+        """Apply to the search index what the ledger has and it has not.
+
+        Raises:
+            BackendUnavailableError: Search is away; everything that does not ask it goes on.
+        """
+        try:
+            self.search.catch_up(self.repository)
+        except BackendUnavailableError as error:
+            if error.next_step() is None:
+                raise BackendUnavailableError(error.detail, next_step=SEARCH_AWAY, params=error.params) from error
+            raise
+
+    @contextmanager
+    def another_search(self) -> Iterator[SearchIndex]:
+        """Lend another handle on the search index, as another process would have, so that questions do not wait.
+
+        Raises:
+            BackendUnavailableError: Search is away.
+        """
+        other = open_search(self.directory, self.settings, self.terms, self.repository)
+        try:
+            yield other
+        finally:
+            other.close()
 
     def close(self) -> None:
         """Stop runners and release every file; harmless to repeat."""

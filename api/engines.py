@@ -6,6 +6,7 @@ is a catalogue, and whose, so that a folder is never joined to another catalogue
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ KEYS: Final = "keys"
 SQLITE_FILE: Final = "catalog.sqlite"
 SQL_INDEX: Final = "search.sqlite"
 EMBEDDED_INDEX: Final = "search"
-VIEWS: Final = (SQL_INDEX, f"{SQL_INDEX}-wal", f"{SQL_INDEX}-shm", EMBEDDED_INDEX)
-"""What the engines in the folder keep that can be made anew."""
+_VIEW_OF: Final = {"sql": SQL_INDEX, "embedded": EMBEDDED_INDEX}
+"""What each engine in the folder keeps there; all of it can be made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ def create_repository(directory: Path, settings: Settings, *, name: str, key: Si
         return SqliteRepository.create(directory, name=name, key=key)
     with _needs("neo4j"):
         engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
-        account = _account(directory, settings, "repository")
-        made: Repository = engine.create(url, directory / KEYS, name=name, auth=account, key=key)
+        user, password = _account(directory, settings, "repository") or (None, None)
+        made: Repository = engine.create(url, directory / KEYS, name=name, user=user, password=password, key=key)
         return made
 
 
@@ -126,7 +127,8 @@ def open_repository(directory: Path, settings: Settings) -> Repository:
         return SqliteRepository.open(directory)
     with _needs("neo4j"):
         engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
-        opened: Repository = engine.open(url, directory / KEYS, auth=_account(directory, settings, "repository"))
+        user, password = _account(directory, settings, "repository") or (None, None)
+        opened: Repository = engine.open(url, directory / KEYS, user=user, password=password)
         return opened
 
 
@@ -137,14 +139,38 @@ def open_search(directory: Path, settings: Settings, terms: Terms, repository: R
         BackendUnavailableError: The engine is away, or refuses the account.
         NotInstalledError: Its client library is missing.
     """
-    url = settings.search_url
-    if url is None or url in (EMBEDDED, PLAIN_SQL):
+    kind, url = search_engine(settings).kind, settings.search_url
+    _remove_views(directory, keep=_VIEW_OF.get(kind))
+    if kind == "sql":
         return SqlIndex.open(directory / SQL_INDEX, terms)
+    if kind == "embedded":
+        from catalog.search.embedded import EmbeddedIndex
+
+        return EmbeddedIndex.open(directory / EMBEDDED_INDEX, terms)
     with _needs("elasticsearch"):
         engine: Any = import_module("catalog.search.elasticsearch").ElasticsearchIndex
         name = origin_of(repository).replace("/", "-").lower()
-        opened: SearchIndex = engine.open(url, terms, name=name, auth=_account(directory, settings, "search"))
+        authorities = settings.search_ca_file
+        opened: SearchIndex = engine.open(
+            url,
+            terms,
+            name=name,
+            auth=_account(directory, settings, "search"),
+            ca_certs=None if authorities is None else str(directory / authorities),
+        )
         return opened
+
+
+def _remove_views(directory: Path, *, keep: str | None) -> None:
+    """Remove the index of another engine: nobody would take out of it what a participant withdraws."""
+    for name in (SQL_INDEX, EMBEDDED_INDEX):
+        if name == keep:
+            continue
+        for path in (directory / name, directory / f"{name}-wal", directory / f"{name}-shm"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def origin_of(repository: Repository) -> str:

@@ -34,6 +34,7 @@ STORED_ENGINES: Final = (
     "search_url",
     "search_user",
     "search_password_file",
+    "search_ca_file",
 )
 
 
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
     search_password: SecretStr | None = Field(default=None, description="Password of the search server's account.")
     search_password_file: Path | None = Field(
         default=None, description="File that holds the search server's password instead."
+    )
+    search_ca_file: Path | None = Field(
+        default=None, description="File with the authorities that sign for the search server; unset: the system's."
     )
     runner: str = Field(default="local", description="Runner that tasks use unless they name another.")
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
@@ -192,6 +196,8 @@ def _stored_engines(stored: dict[str, Any]) -> dict[str, Any]:
             said[f"{part}_user"] = user
             said[f"{part}_password"] = None if password is None else SecretStr(password)
             said[f"{part}_password_file"] = None if file is None else Path(file)
+    if "search_ca_file" in stored:
+        said["search_ca_file"] = Path(stored["search_ca_file"])
     return said
 
 

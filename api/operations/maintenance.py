@@ -7,8 +7,9 @@ from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
+from api.engines import repository_engine, search_engine
 from catalog.model import Problem
-from ontology.errors import IntegrityError, SillageError
+from ontology.errors import BackendUnavailableError, IntegrityError, SillageError
 
 COUNTED = ("Dataset", "Participant", "Acquisition", "Entity", "Cohort", "Pipeline", "Task", "Identifier", "Vocabulary")
 
@@ -22,7 +23,7 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
         for type in COUNTED
         if datasets is None or type in ("Dataset", "Participant", "Acquisition", "Entity")
     }
-    catalogue.refresh_search()
+    repository, search = _repository_state(catalogue), _search_state(catalogue)
     return {
         "id": catalogue.iri,
         "type": "Catalog",
@@ -30,9 +31,60 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
         "ledger_entries": catalogue.repository.sequence + 1,
         "records": counted,
         "vocabularies": list(catalogue.terms.vocabularies()),
-        "search_applied": catalogue.search.applied,
+        "search_applied": search["sequence"],
+        "engines": {"repository": repository, "search": search},
         "runner": catalogue.settings.runner,
     }
+
+
+def _repository_state(catalogue: Catalogue) -> dict[str, Any]:
+    engine = repository_engine(catalogue.settings)
+    return {
+        "engine": engine.kind,
+        "version": catalogue.repository.engine_version,
+        "address": engine.address,
+        "sequence": catalogue.repository.sequence,
+    }
+
+
+def _search_state(catalogue: Catalogue) -> dict[str, Any]:
+    """Say how far search has come; that it is away is an answer as well."""
+    engine = search_engine(catalogue.settings)
+    state: dict[str, Any] = {"engine": engine.kind, "version": None, "address": engine.address, "sequence": None}
+    fraction = catalogue.rebuilding.fraction
+    if fraction is not None:
+        state["rebuilt"] = round(fraction, 3)
+    try:
+        state["version"] = catalogue.search.engine_version
+        if fraction is None:
+            catalogue.refresh_search()
+        state["sequence"] = catalogue.search.applied
+    except BackendUnavailableError as error:
+        state["away"] = error.detail
+    return state
+
+
+def readiness(catalogue: Catalogue, part: str | None = None) -> dict[str, Any]:
+    """Ask every engine, or one, whether it answers; return the sequence that each has come to.
+
+    Raises:
+        BackendUnavailableError: One does not; ``params['parts']`` says which, and why.
+    """
+    asked = {"repository": lambda: catalogue.repository.sequence, "search": lambda: catalogue.search.applied}
+    parts: dict[str, dict[str, Any]] = {}
+    for name in [part] if part else asked:
+        try:
+            parts[name] = {"status": "pass", "sequence": asked[name]()}
+        except SillageError as error:
+            parts[name] = {"status": "fail", "detail": error.detail}
+    away = [name for name, state in parts.items() if state["status"] == "fail"]
+    if away:
+        raise BackendUnavailableError(
+            f"{' and '.join(away)} cannot be used: {parts[away[0]]['detail']}",
+            next_step="See whether the server runs and can be reached; nothing that was acknowledged is lost.",
+            params={"parts": parts},
+        )
+    return {"status": "pass", "parts": parts}
 
 
 def check(catalogue: Catalogue, principal: Principal, *, data: bool = True) -> dict[str, Any]:
@@ -69,8 +121,23 @@ def _problems(catalogue: Catalogue, *, data: bool) -> Iterator[Problem]:
             yield Problem(dataset.id, error.detail)
 
 
-def reindex(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
-    """Rebuild the search index from the repository."""
+def reindex(catalogue: Catalogue, principal: Principal, *, check_only: bool = False) -> dict[str, Any]:
+    """Rebuild the search index from the repository while the old one answers; or only compare it.
+
+    Raises:
+        ConflictError: It is being rebuilt already.
+        BackendUnavailableError: Search is away; the old index is as it was.
+    """
     principal.require(Permission.MAINTAIN)
-    catalogue.search.rebuild(catalogue.repository)
-    return {"search_applied": catalogue.search.applied, "ledger_entries": catalogue.repository.sequence + 1}
+    if not check_only:
+        with catalogue.another_search() as other, catalogue.rebuilding.watching(catalogue.repository) as watched:
+            other.rebuild(watched)
+    catalogue.refresh_search()
+    body: dict[str, Any] = {
+        "search_applied": catalogue.search.applied,
+        "ledger_entries": catalogue.repository.sequence + 1,
+    }
+    if check_only:
+        found = [{"where": p.where, "detail": p.detail} for p in catalogue.search.check(catalogue.repository)]
+        body |= {"valid": not found, "problems": found}
+    return body

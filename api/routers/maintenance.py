@@ -32,9 +32,13 @@ def check(
 
 
 @router.post("/reindex")
-def reindex(catalogue: Open, principal: Caller) -> dict[str, Any]:
-    """Rebuild every view from the ledger."""
-    return maintenance.reindex(catalogue, principal)
+def reindex(
+    catalogue: Open,
+    principal: Caller,
+    check: Annotated[bool, Query(description="Rebuild nothing: compare the index with one built now.")] = False,
+) -> dict[str, Any]:
+    """Rebuild the search index from the ledger; questions are answered from the old one meanwhile."""
+    return maintenance.reindex(catalogue, principal, check_only=check)
 
 
 @router.get("/backup", response_class=StreamingResponse)

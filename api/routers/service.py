@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from api.dependencies import Open
-from catalog.backends.sqlite import SqliteRepository
-from ontology.errors import BackendUnavailableError, SillageError
+from api.operations import maintenance
 
 router = APIRouter(tags=["service"])
 
@@ -22,13 +21,14 @@ def health() -> dict[str, str]:
 
 
 @router.get("/ready")
-def ready(catalogue: Open) -> dict[str, Any]:
-    """Say that the store answers and can be asked."""
-    try:
-        sequence = catalogue.repository.sequence
-    except SillageError as error:
-        raise BackendUnavailableError(f"the store does not answer: {error.detail}") from error
-    return {"status": "pass", "ledger_entries": sequence + 1}
+def ready(
+    catalogue: Open,
+    part: Annotated[
+        Literal["repository", "search"] | None, Query(description="Ask this part alone; otherwise both.")
+    ] = None,
+) -> dict[str, Any]:
+    """Say that repository and search can be asked; otherwise 503 and which of them cannot."""
+    return maintenance.readiness(catalogue, part)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -52,7 +52,7 @@ def conformance(catalogue: Open) -> dict[str, Any]:
             "https://c2sp.org/tlog-checkpoint",
         ],
         "capabilities": {
-            "repository": asdict(SqliteRepository.capabilities),
+            "repository": asdict(catalogue.repository.capabilities),
             "search": asdict(catalogue.search.capabilities),
         },
     }

@@ -203,6 +203,15 @@ class SearchIndex(ABC):
     def applied(self) -> int:
         """Sequence number of the ledger entry up to which the index covers the repository; -1 when empty."""
 
+    @property
+    def engine_version(self) -> str | None:
+        """Version of the software that searches, as it says itself; None where there is nothing to say.
+
+        Raises:
+            BackendUnavailableError: It is away.
+        """
+        return None
+
     @abstractmethod
     def catch_up(self, repository: Repository) -> int:
         """Apply what was written since; return :attr:`applied`. Called before each question.
@@ -303,6 +312,18 @@ class SearchIndex(ABC):
     @abstractmethod
     def check(self, repository: Repository) -> Iterator[Problem]:
         """Yield every difference between the index and one that would be built now."""
+
+    def scrub(self) -> None:
+        """Make sure that what was withdrawn is in no file of the index any more; for the end of a withdrawal.
+
+        Nothing that was withdrawn can be asked from the next :meth:`catch_up` on. Where a backend's files keep names
+        of such records for a while, this writes them anew.
+
+        Raises:
+            StorageFullError: There is no room for a second copy; nothing was changed.
+            BackendUnavailableError: The index is held by others for too long, or away.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:
