@@ -20,6 +20,7 @@ PAGES = {
     "Acquisition": "acquisitions",
     "Entity": "acquisitions",
     "Cohort": "cohorts",
+    "Split": "splits",
     "Task": "tasks",
     "TaskBatch": "tasks",
     "Pipeline": "pipelines",
