@@ -70,8 +70,7 @@ class Answering:
 
     def members(self) -> list[str]:
         """Return the IRIs of all hits, sorted."""
-        iris = (found.part.segment.shape.people.iri(int(row)) for found in self.found for row in found.rows)
-        return sorted(iris)
+        return sorted(iri for found in self.found for iri in found.part.segment.shape.people.many(found.rows))
 
     def count_also(self, root: Bound) -> int:
         """Return how many of the hits fulfil another condition as well."""
@@ -145,11 +144,10 @@ class Answering:
     ) -> list[list[int]]:
         """Return for each of some rows the keys of its statements of some properties; add them to ``every``."""
         found: list[list[int]] = [[] for _ in rows]
-        dictionary = self.scope.dictionary
         if ANY in names:
             props: Iterable[int | None] = segment.properties(level)
         else:
-            props = [dictionary.property_key(level, name) for name in names]
+            props = [self.scope.property_key(level, name) for name in names]
         among: Array = np.array(rows, np.int64)
         for prop in props:
             column = segment.column(level, prop) if prop is not None and rows else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -61,15 +61,14 @@ class Counting:
             for statement in self.scope.of_dataset(key, name):
                 keys.setdefault(statement.facet, []).append(key)
                 shown.setdefault(statement.facet, statement)
-        counts = [
-            FacetCount(shown[facet], sum(_in_datasets(found, level, of) for found in self.answering.found))
-            for facet, of in keys.items()
-        ]
-        return [counted for counted in counts if counted.count]
+        numbers = Counter[str]()
+        for found in self.answering.found:
+            numbers.update(_in_datasets(found, level, keys))
+        return [FacetCount(shown[facet], count) for facet, count in numbers.items() if count]
 
     def _of_values(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
-        prop = self.scope.dictionary.property_key(level, name)
+        prop = self.scope.property_key(level, name)
         counts: Counter[str] = Counter()
         present: dict[str, set[int]] = {}
         for found in self.answering.found:
@@ -135,14 +134,15 @@ class _Together:
         return int(self._numbers[codes].sum())  # each hit has one value at most
 
 
-def _in_datasets(found: Found, level: Level, keys: Iterable[int]) -> int:
+def _in_datasets(found: Found, level: Level, facets: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Return for each facet how many of the hits are, or have an acquisition, in one of some datasets."""
     shape = found.part.segment.shape
-    among = np.array(list(keys), np.int64)
     if level is Level.PARTICIPANT:
-        return int(np.isin(shape.people.datasets[found.rows], among).sum())
+        counts = np.bincount(shape.people.datasets[found.rows], minlength=1)
+        return {facet: int(counts[[key for key in keys if key < len(counts)]].sum()) for facet, keys in facets.items()}
     starts, lengths = shape.images_of(found.rows)
-    inside = np.isin(shape.images.datasets[spread(starts, lengths)], among)
-    return len(np.unique(np.repeat(found.rows, lengths)[inside]))
+    owners, datasets = np.repeat(found.rows, lengths), shape.images.datasets[spread(starts, lengths)]
+    return {facet: len(np.unique(owners[np.isin(datasets, keys)])) for facet, keys in facets.items()}
 
 
 def _spelled(statement: Statement) -> str:

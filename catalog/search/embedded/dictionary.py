@@ -51,8 +51,8 @@ class Dictionary:
     def holding(self, level: Level, test: Word) -> dict[int, Array]:
         """Return, by property, the keys of a level's statements that hold a word."""
         rows = self.db.execute(
-            "SELECT s.property, s.key FROM word w JOIN statement s ON s.key = w.rowid"
-            " JOIN property p ON p.key = s.property WHERE w.words MATCH ? AND p.level = ?",
+            "SELECT s.property, s.key FROM word JOIN statement s ON s.key = word.rowid"
+            " JOIN property p ON p.key = s.property WHERE word MATCH ? AND p.level = ?",
             (match(test), level),
         )
         found: dict[int, list[int]] = {}
@@ -166,7 +166,7 @@ def _select(prop: int, test: Test) -> Iterable[tuple[str, tuple[object, ...]]]:
             bounds = [(f"AND s.folded {'>=' if test.low_included else '>'} ?", test.low)]
             bounds += [(f"AND s.folded {'<=' if test.high_included else '<'} ?", test.high)]
             given = [(sql, value) for sql, value in bounds if value is not None]
-            conditions = " ".join(sql for sql, _ in given)
+            conditions = " ".join([*(sql for sql, _ in given), *(["AND is_date(s.folded)"] if test.dates else [])])
             yield f"{start} AND s.kind = 'text' {conditions}", (prop, *(value for _, value in given))
         case Pattern(like=like):
             form = "SELECT f.statement FROM form f WHERE f.property = ? AND f.folded LIKE ? ESCAPE '\\'"
@@ -175,7 +175,7 @@ def _select(prop: int, test: Test) -> Iterable[tuple[str, tuple[object, ...]]]:
             yield f"{start} AND s.term {_AMONG}", (prop, _json(sorted(terms)))
         case Word():
             yield (
-                "SELECT s.key FROM word w JOIN statement s ON s.key = w.rowid WHERE w.words MATCH ? AND s.property = ?",
+                "SELECT s.key FROM word JOIN statement s ON s.key = word.rowid WHERE word MATCH ? AND s.property = ?",
                 (match(test), prop),
             )
         case NumberRange():

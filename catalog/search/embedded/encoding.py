@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -63,4 +62,5 @@ def packed(iri: str) -> bytes:
 
 def unpacked(raw: bytes) -> str:
     """Return the IRI that 16 bytes stand for."""
-    return URN + str(uuid.UUID(bytes=raw))
+    digits = raw.hex()
+    return f"{URN}{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -164,12 +164,12 @@ class Evaluation:
         return known
 
     def _choose(self, bound: Some) -> Chosen:
-        segment, dictionary = self.part.segment, self.scope.dictionary
+        segment = self.part.segment
         if bound.property == ANY and isinstance(bound.test, Word):
-            keys = dictionary.holding(bound.level, bound.test)
+            keys = self.scope.holding_keys(bound.level, bound.test)
             columns = ((segment.column(bound.level, prop), found) for prop, found in keys.items())
             return [(column, column.codes_of(found)) for column, found in columns if column is not None]
-        prop = dictionary.property_key(bound.level, bound.property)
+        prop = self.scope.property_key(bound.level, bound.property)
         column = segment.column(bound.level, prop) if prop is not None else None
         if prop is None or column is None:
             return []
@@ -177,7 +177,7 @@ class Evaluation:
         if isinstance(test, NumberRange):
             codes = column.numbered(test.low, test.high, low_in=test.low_included, high_in=test.high_included)
             return [(column, codes)]
-        return [(column, column.codes_of(dictionary.passing(prop, test)))]
+        return [(column, column.codes_of(self.scope.passing_keys(prop, test)))]
 
     def _is_built_in(self, bound: Some) -> bool:
         return bound.property in built_in_names(bound.level)

@@ -13,7 +13,7 @@ from typing import Final, Self
 from catalog.search import index_file
 from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.view import View, load_view, stamp_of
-from catalog.search.embedded.writer import Writer
+from catalog.search.embedded.writer import FRESH_RECORDS, Writer
 from ontology.errors import BackendUnavailableError, IntegrityError
 
 FORMAT: Final = "1"
@@ -26,14 +26,15 @@ _ATTEMPTS: Final = 5
 class Generation:
     """An index in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fresh_records: int = FRESH_RECORDS) -> None:
         self.folder = folder
+        self._fresh_records = fresh_records
         self.pool = index_file.Pool(folder / _FILE)
         self._view: View | None = None
         self._broken = False
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
+    def create(cls, folder: Path, *, fresh_records: int = FRESH_RECORDS) -> Self:
         """Make an empty index in a new folder.
 
         Raises:
@@ -44,7 +45,7 @@ class Generation:
             folder.mkdir(mode=0o700)
         except OSError as error:
             raise BackendUnavailableError(f"the search index cannot be made: {error.strerror}") from error
-        made = cls(folder)
+        made = cls(folder, fresh_records=fresh_records)
         schema = files("catalog.search.embedded").joinpath("schema.sql").read_text(encoding="utf-8")
         meta = {"format": FORMAT, "applied": "-1", "entry": "", "stamp": "0"}
         with made.pool.writing() as db:
@@ -109,7 +110,8 @@ class Generation:
             with self.pool.writing() as db:
                 self._clean(db)
                 known = self._view
-                writer = Writer(db, self.folder, known if known is not None and known.stamp <= stamp_of(db) else None)
+                known = known if known is not None and known.stamp <= stamp_of(db) else None
+                writer = Writer(db, self.folder, known, fresh_records=self._fresh_records)
                 yield writer
             self._view = writer.view
 

@@ -31,6 +31,7 @@ from catalog.search.embedded.evaluation import Evaluation
 from catalog.search.embedded.generation import Generation
 from catalog.search.embedded.overview import extent, facet_properties, properties
 from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.writer import FRESH_RECORDS
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
 from catalog.search.paging import check_limit, cursor_after, position_of
@@ -50,8 +51,9 @@ class EmbeddedIndex(SearchIndex):
         persistent=True, several_processes=True, supports_full_text=True
     )
 
-    def __init__(self, folder: Path, terms: Terms) -> None:
+    def __init__(self, folder: Path, terms: Terms, *, fresh_records: int = FRESH_RECORDS) -> None:
         self.folder = folder
+        self._fresh_records = fresh_records
         self._terms = terms
         self._lock = threading.RLock()
         self._generation: Generation | None = None
@@ -61,14 +63,19 @@ class EmbeddedIndex(SearchIndex):
         self._verified: Generation | None = None
 
     @classmethod
-    def open(cls, folder: Path, terms: Terms) -> Self:
+    def open(cls, folder: Path, terms: Terms, *, fresh_records: int = FRESH_RECORDS) -> Self:
         """Open the index in ``folder``; one that is missing, damaged or of another format is begun anew.
+
+        Args:
+            folder: Where it lies; made when it is not there.
+            terms: Where terms are looked up.
+            fresh_records: So many records are kept outside segments.
 
         Raises:
             BackendUnavailableError: The folder cannot be made or is locked for too long.
             StorageFullError: The disk is full.
         """
-        index = cls(folder, terms)
+        index = cls(folder, terms, fresh_records=fresh_records)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -103,14 +110,17 @@ class EmbeddedIndex(SearchIndex):
         before, self._generation = self._generation, None
         if before is not None:
             before.close()
-        found = Generation(self.folder / Path(named or "none").name)
+        found = Generation(self.folder / Path(named or "none").name, fresh_records=self._fresh_records)
         if named and found.is_current():
             self._generation = found
             return
         if named:
             _log.warning("the search index was damaged or of another format and is made anew")
         with self._alone():
-            self._point_to(Generation.create(self.folder / uuid.uuid4().hex))
+            self._point_to(self._begin())
+
+    def _begin(self) -> Generation:
+        return Generation.create(self.folder / uuid.uuid4().hex, fresh_records=self._fresh_records)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -171,6 +181,8 @@ class EmbeddedIndex(SearchIndex):
     def _ensure_same_history(self, repository: Repository) -> None:
         """Rebuild an index that covers entries which the repository does not have (restored from a backup)."""
         generation = self._current()
+        if generation.damaged:
+            raise IntegrityError("the search index is damaged")
         if generation is not self._verified:
             self._remember(stored=-1, covered=-1)
             with generation.pool.connection() as db:
@@ -179,8 +191,6 @@ class EmbeddedIndex(SearchIndex):
                 _log.warning("the search index covers another history than the ledger's and is made anew")
                 self.rebuild(repository)
             self._verified = self._current()
-        elif generation.damaged:
-            raise IntegrityError("the search index is damaged")
         elif repository.sequence < self._covered:
             self.rebuild(repository)
 
@@ -205,7 +215,7 @@ class EmbeddedIndex(SearchIndex):
     @override
     def rebuild(self, repository: Repository) -> int:
         with self._lock, self._alone():
-            made = Generation.create(self.folder / uuid.uuid4().hex)
+            made = self._begin()
             try:
                 reached = _fill(made, repository)
             except BaseException:
@@ -214,6 +224,13 @@ class EmbeddedIndex(SearchIndex):
             self._point_to(made)
             self._verified = made
             return self._remember(stored=reached, covered=reached)
+
+    @override
+    def scrub(self) -> None:
+        with self._lock, self._current().writing() as writer:
+            writer.scrub()
+        with self._lock, self._current().writing():
+            pass  # removes the files that were written anew
 
     # -- answering
 

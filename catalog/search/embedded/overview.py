@@ -23,6 +23,10 @@ MAX_NUMBERS: Final = 12
 
 def properties(scope: Scope) -> list[PropertyInfo]:
     """Return every property that visible records have, participants' first, then by name."""
+    return list(scope.view.remembered(("properties", scope.key), lambda: _properties(scope)))
+
+
+def _properties(scope: Scope) -> list[PropertyInfo]:
     own = [
         PropertyInfo(
             name=name,
@@ -65,7 +69,7 @@ def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
     most = MAX_GROUPS
     if "number" in info.kinds:
         most = MAX_NUMBERS if _is_known(info) else 0
-    key = scope.dictionary.property_key(Level(info.level), info.name)
+    key = scope.property_key(Level(info.level), info.name)
     rows = scope.dictionary.db.execute(
         "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, most + 1)
     )
@@ -78,7 +82,7 @@ def _is_known(info: PropertyInfo) -> bool:
 
 def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
     """Return some values as a query may give them, of visible records only."""
-    prop = scope.dictionary.property_key(level, name) or 0
+    prop = scope.property_key(level, name) or 0
     rows = scope.dictionary.db.execute(
         "SELECT key, kind, text, number, term FROM statement WHERE property = ? ORDER BY facet, text", (prop,)
     )
@@ -104,7 +108,7 @@ def _literal(kind: str, text: str | None, number: float | None, term: str | None
 def extent(scope: Scope, name: str) -> Extent | None:
     """Return the range of a property's visible numbers, of participants first; None where it has none."""
     for level in (Level.PARTICIPANT, Level.ACQUISITION):
-        prop = scope.dictionary.property_key(level, canonical_name(name, level))
+        prop = scope.property_key(level, canonical_name(name, level))
         found = [numbers for numbers in _numbers(scope, level, prop) if len(numbers)]
         if found:
             every = np.concatenate(found)

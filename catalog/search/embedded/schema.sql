@@ -54,8 +54,8 @@ CREATE VIRTUAL TABLE word USING fts5 (words, tokenize = 'ascii', detail = none);
 CREATE TABLE segment (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     file TEXT NOT NULL UNIQUE,
-    documents INTEGER NOT NULL,
-    acquisitions INTEGER NOT NULL
+    records INTEGER NOT NULL,
+    withdrawn INTEGER NOT NULL DEFAULT 0  -- whether it still holds the name of a record that was withdrawn
 );
 
 -- Documents of a segment that were written again, or removed.

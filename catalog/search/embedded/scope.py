@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,7 @@ from catalog.search.in_use import MAX_TEXTS, InUse
 from catalog.search.names import Level
 from catalog.search.projection import DatasetEntry, Statement, of_dataset
 from catalog.search.units import is_comparable
-from catalog.search.value_tests import Equal, Test
+from catalog.search.value_tests import Equal, Test, Word
 
 
 class Scope:
@@ -40,7 +40,7 @@ class Scope:
             if not withdrawn and (allowed is None or entry.id in allowed)
         }
         self.everything = allowed is None and len(self.visible) == len(view.datasets)
-        self._key = frozenset(self.visible), allowed is None
+        self.key: Hashable = frozenset(self.visible), allowed is None
         self._seen = np.zeros(max(view.datasets, default=0) + 1, np.bool_)
         self._seen[list(self.visible)] = True
         self._seen[NO_DATASET] = allowed is None
@@ -63,10 +63,7 @@ class Scope:
     @cached_property
     def uses(self) -> dict[tuple[Level, str], Counter[str]]:
         """How many visible records have a value of each property, by kind of value."""
-        memo = self.view.memo
-        if ("uses", self._key) not in memo:
-            memo["uses", self._key] = self._count_uses()
-        return memo["uses", self._key]  # type: ignore[return-value]
+        return self.view.remembered(("uses", self.key), self._count_uses)
 
     def _count_uses(self) -> dict[tuple[Level, str], Counter[str]]:
         found: dict[tuple[Level, str], Counter[str]] = {}
@@ -100,19 +97,27 @@ class Scope:
 
     def names(self, level: Level) -> frozenset[str]:
         """Return the names of the properties that visible records of a level have."""
-        return frozenset(name for of, name in self.uses if of == level)
+        return self.view.remembered(
+            ("names", self.key, level), lambda: frozenset(name for of, name in self.uses if of == level)
+        )
 
     def terms(self, level: Level, name: str) -> frozenset[str]:
         """Return the terms to which values of a property are mapped, in any dataset."""
+        return self.view.remembered(("terms", level, name), lambda: self._terms(level, name))
+
+    def _terms(self, level: Level, name: str) -> frozenset[str]:
         rows = self.dictionary.db.execute(
             "SELECT DISTINCT term FROM statement WHERE property = ? AND term IS NOT NULL",
-            (self.dictionary.property_key(level, name),),
+            (self.property_key(level, name),),
         )
         return frozenset(term for (term,) in rows)
 
     def units(self, level: Level, name: str) -> frozenset[str]:
         """Return the units of a property's visible values, those that are brought to its own unit left out."""
-        prop = self.dictionary.property_key(level, name)
+        return self.view.remembered(("units", self.key, level, name), lambda: self._units(level, name))
+
+    def _units(self, level: Level, name: str) -> frozenset[str]:
+        prop = self.property_key(level, name)
         rows = self.dictionary.db.execute(
             "SELECT unit, json_group_array(key) FROM statement WHERE property = ? AND unit IS NOT NULL GROUP BY unit",
             (prop,),
@@ -122,12 +127,26 @@ class Scope:
             unit for unit, keys in found if self.said(level, prop or 0, np.fromstring(keys[1:-1], sep=","))
         )
 
+    def property_key(self, level: Level, name: str) -> int | None:
+        """Return the key of a property that has values."""
+        return self.view.remembered(("key", level, name), lambda: self.dictionary.property_key(level, name))
+
+    def passing_keys(self, prop: int, test: Test) -> Array:
+        """Return the keys of a property's statements that pass a test; not for ranges of numbers."""
+        return self.view.remembered(("passing", prop, test), lambda: self.dictionary.passing(prop, test))
+
+    def holding_keys(self, level: Level, test: Word) -> dict[int, Array]:
+        """Return, by property, the keys of a level's statements that hold a word."""
+        return self.view.remembered(("holding", level, test), lambda: self.dictionary.holding(level, test))
+
     def said(self, level: Level, prop: int, keys: Array) -> bool:
         """Tell whether a visible record has any of some statements of a property."""
         for part in self.view.parts:
             column = part.segment.column(level, prop)
             codes: Codes = column.codes_of(keys) if column is not None else np.empty(0, np.int64)
             if column is not None and len(codes):
+                if self.everything and not len(part.buried):
+                    return True
                 rows = column.own.rows(codes)
                 owners = rows if level is Level.PARTICIPANT else part.segment.shape.owner[rows]
                 seen = self.sees(part.segment.shape.of(level).datasets[rows])
@@ -156,7 +175,7 @@ class Scope:
 
     def texts(self, level: Level, name: str) -> frozenset[str]:
         """Return texts, originals and labels of a property's visible values that are texts or terms."""
-        prop = self.dictionary.property_key(level, name)
+        prop = self.property_key(level, name)
         keys = self.visible_keys(level, prop).tolist() if prop is not None else []
         found = set[str]()
         for column in ("text", "original", "label"):
@@ -170,11 +189,13 @@ class Scope:
 
     def says(self, level: Level, name: str, forms: Collection[str]) -> bool:
         """Tell whether a visible value of a property has one of some folded forms."""
-        prop = self.dictionary.property_key(level, name)
+        prop = self.property_key(level, name)
         if prop is None:
             return False
-        keys = self.dictionary.passing(prop, Equal(forms=frozenset(forms)))
-        return bool(len(keys)) and self.said(level, prop, keys)
+        keys = self.passing_keys(prop, Equal(forms=frozenset(forms)))
+        return self.view.remembered(
+            ("says", self.key, level, prop, keys.tobytes()), lambda: self.said(level, prop, keys)
+        )
 
     def in_use(self) -> InUse:
         """Return what the binder asks."""

@@ -19,6 +19,7 @@ from catalog.search.embedded.column import KINDS, Array, Bools, Column, Postings
 from catalog.search.embedded.encoding import packed, unpacked
 from catalog.search.embedded.segment_file import SegmentFile
 from catalog.search.names import Level
+from ontology.identifiers import URN
 
 Uses = Counter[tuple[int, str]]
 """How many records of a dataset (by key) have a value of a property, by kind of value; kind '' counts them all once."""
@@ -49,6 +50,12 @@ class Records:
     def iri(self, row: int) -> str:
         """Return the IRI of a record."""
         return unpacked(self.iris[row].tobytes())
+
+    def many(self, rows: Array) -> list[str]:
+        """Return the IRIs of some records."""
+        digits = self.iris[rows].tobytes().hex()
+        each = (digits[start : start + 32] for start in range(0, len(digits), 32))
+        return [f"{URN}{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}" for d in each]
 
     def label(self, row: int) -> str:
         """Return the label of a record."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,11 @@ from catalog.search.embedded.segment import FileSegment, Records, Segment
 from catalog.search.embedded.segment_file import SegmentFile
 from catalog.search.names import Level
 from catalog.search.projection import AcquisitionEntry, DatasetEntry, ParticipantEntry, Statement, from_row
+
+T = TypeVar("T")
+
+REMEMBERED: Final = 4_000
+"""So much of what was worked out for a view is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,17 @@ class View:
     fresh: Mapping[str, EncodedDocument]
     facts: StatementFacts
     datasets: Mapping[int, tuple[DatasetEntry, bool]]
-    memo: dict[object, object] = field(default_factory=dict)
-    """What was worked out for this view before, by whoever did."""
+    _known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def remembered(self, what: Hashable, work_out: Callable[[], T]) -> T:
+        """Return what was worked out for this view before, or work it out; a view never changes."""
+        try:
+            found: T = self._known[what]
+        except KeyError:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[what] = work_out()
+        return found
 
     @property
     def iris(self) -> dict[int, str]:

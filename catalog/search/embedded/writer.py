@@ -10,14 +10,14 @@ import json
 import math
 import sqlite3
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from catalog.model import Record
-from catalog.search.documents import Changes, ParticipantDocument, assemble
+from catalog.search.documents import Change, Changes, ParticipantDocument, assemble
 from catalog.search.embedded.building import MemorySegment, MergedSegment, in_order
 from catalog.search.embedded.column import Array
 from catalog.search.embedded.dictionary import DictionaryWriter
@@ -34,6 +34,9 @@ FRESH_RECORDS: Final = 4_000
 MERGED_AT_ONCE: Final = 4
 """So many segments of like size become one."""
 
+SMALL: Final = 100_000
+"""A segment of at most so many records is written again at once when one of them is withdrawn."""
+
 _BURY: Final = "INSERT INTO buried (segment, ordinal, stamp) VALUES (?, ?, ?)"
 _FRESH: Final = "INSERT INTO fresh (iri, document, stamp) VALUES (?, ?, ?)"
 
@@ -41,11 +44,12 @@ _FRESH: Final = "INSERT INTO fresh (iri, document, stamp) VALUES (?, ?, ?)"
 class Writer:
     """Writes to one index within one transaction."""
 
-    def __init__(self, db: sqlite3.Connection, folder: Path, view: View | None) -> None:
+    def __init__(self, db: sqlite3.Connection, folder: Path, view: View | None, *, fresh_records: int) -> None:
         self.db = db
         self.folder = folder
         self.view = load_view(db, folder, view)
         self.dictionary = DictionaryWriter(db)
+        self._fresh_records = fresh_records
         self._datasets = {entry.id: key for key, (entry, _) in self.view.datasets.items()}
 
     def apply(self, records: Iterable[Record]) -> View:
@@ -55,14 +59,22 @@ class Writer:
             self._put_dataset(iri, entry)
         stamp = stamp_of(self.db) + 1
         self.db.execute("UPDATE meta SET value = ? WHERE name = 'stamp'", (str(stamp),))
-        self._bury(changes.documents, stamp)
+        self._bury(changes, stamp)
         after = [self._encoded(change.after) for change in changes.documents.values() if not change.after.empty]
         self.db.executemany(_FRESH, [(document.iri, document.to_text(), stamp) for document in after])
         self.view = load_view(self.db, self.folder, self.view)
         self._forget(changes)
-        if sum(1 + len(document.acquisitions) for document in self.view.fresh.values()) > FRESH_RECORDS:
+        if sum(1 + len(document.acquisitions) for document in self.view.fresh.values()) > self._fresh_records:
             self._settle()
+        self.scrub(SMALL)
         return self.view
+
+    def scrub(self, most: int | None = None) -> None:
+        """Write segments again that hold what was withdrawn: those of at most so many records, or all."""
+        condition = "withdrawn" if most is None else f"withdrawn AND records <= {most}"
+        keys = {key for (key,) in self.db.execute(f"SELECT key FROM segment WHERE {condition}")}  # noqa: S608
+        for part in [part for part in self.view.parts if part.key in keys]:
+            self.merge([part])
 
     def _put_dataset(self, iri: str, entry: DatasetEntry | None) -> None:
         facts = ("[]", None, None, 1) if entry is None else (_rows(entry), entry.label, entry.title, 0)
@@ -79,12 +91,14 @@ class Writer:
             self._datasets[iri] = key or 0
         return self._datasets[iri]
 
-    def _bury(self, keys: Collection[str], stamp: int) -> None:
-        for iri, part, row in self.view.places(keys):
+    def _bury(self, changes: Changes, stamp: int) -> None:
+        for iri, part, row in self.view.places(changes.documents):
             if part.key is None:
                 self.db.execute("DELETE FROM fresh WHERE iri = ?", (iri,))
-            else:
-                self.db.execute(_BURY, (part.key, row, stamp))
+                continue
+            self.db.execute(_BURY, (part.key, row, stamp))
+            if _lost(changes.documents[iri]):
+                self.db.execute("UPDATE segment SET withdrawn = 1 WHERE key = ?", (part.key,))
 
     def _encoded(self, document: ParticipantDocument) -> EncodedDocument:
         images = sorted(document.acquisitions.values(), key=lambda image: (image.label, image.id))
@@ -149,10 +163,8 @@ class Writer:
         name = f"{uuid.uuid4().hex}.segment"
         facts, arrays = arrays_of(segment)
         write_segment(self.folder / name, facts=facts, arrays=arrays)
-        self.db.execute(
-            "INSERT INTO segment (file, documents, acquisitions) VALUES (?, ?, ?)",
-            (name, segment.size, len(segment.shape.images)),
-        )
+        records = segment.size + len(segment.shape.images)
+        self.db.execute("INSERT INTO segment (file, records) VALUES (?, ?)", (name, records))
 
 
 def to_merge(parts: Sequence[Part]) -> list[Part]:
@@ -164,6 +176,12 @@ def to_merge(parts: Sequence[Part]) -> list[Part]:
             return [part]
         tiers.setdefault(int(math.log(max(kept, 1), MERGED_AT_ONCE)), []).append(part)
     return next((found for _, found in sorted(tiers.items()) if len(found) >= MERGED_AT_ONCE), [])
+
+
+def _lost(change: Change) -> bool:
+    """Tell whether a record of a document is not there any more."""
+    gone = change.before.participant is not None and change.after.participant is None
+    return gone or bool(change.before.acquisitions.keys() - change.after.acquisitions.keys())
 
 
 def _of_participant(document: ParticipantDocument) -> Iterable[Statement]:
