@@ -177,7 +177,9 @@ def _derived(datasets: Mapping[str, Record]) -> dict[str, frozenset[str]]:
 
 
 def _sources(record: Record) -> list[str]:
-    return [iri for iri in record.document.get("source_datasets") or [] if iri.startswith("urn:uuid:")]
+    """Return the datasets here that a derivative was made from; BIDS states those elsewhere as objects."""
+    stated = record.document.get("source_datasets") or []
+    return [iri for iri in stated if isinstance(iri, str) and iri.startswith("urn:uuid:")]
 
 
 def _raw_sources(iri: str, datasets: Mapping[str, Record]) -> set[str]:

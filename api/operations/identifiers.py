@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
+from api.operations.dataset_dois import tell_dataset
 from api.wire import record_body
 from catalog.doi.contract import Registered
 from catalog.doi.metadata import Related, datacite_metadata
@@ -63,15 +65,20 @@ def mint(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     doi = identifier.document["doi"]
     metadata = _metadata(catalogue, record, doi)
     registered = catalogue.registrar.publish(doi, url=landing_url(catalogue, doi), metadata=metadata)
-    return _change(catalogue, principal, identifier, "identifier.mint", registered, metadata)
+    minted = _change(catalogue, principal, identifier, "identifier.mint", registered, metadata)
+    tell_dataset(catalogue, principal, record, doi, published=True)
+    return minted
 
 
 def hide(catalogue: Catalogue, principal: Principal, reference: str, *, reason: str | None = None) -> dict[str, Any]:
     """Take a DOI out of DataCite's index (event *hide*); its landing page stays, as a tombstone should."""
-    identifier, _ = _both(catalogue, principal, reference)
-    registered = catalogue.registrar.hide(identifier.document["doi"])
+    identifier, record = _both(catalogue, principal, reference)
+    doi = identifier.document["doi"]
+    registered = catalogue.registrar.hide(doi)
     metadata = identifier.document["metadata"]
-    return _change(catalogue, principal, identifier, "identifier.hide", registered, metadata, reason=reason)
+    hidden = _change(catalogue, principal, identifier, "identifier.hide", registered, metadata, reason=reason)
+    tell_dataset(catalogue, principal, record, doi, published=False)
+    return hidden
 
 
 def by_doi(catalogue: Catalogue, doi: str) -> tuple[Record, Record]:
@@ -180,9 +187,19 @@ def _creators(catalogue: Catalogue, record: Record) -> list[dict[str, Any]]:
     return [{"name": catalogue.title}]
 
 
+def _source(stated: Any) -> str | None:
+    """Return the identifier of a source dataset: ours, or what BIDS gives (``DOI``, or an absolute ``URL``)."""
+    if not isinstance(stated, Mapping):
+        return str(stated)
+    doi, url = str(stated.get("DOI") or ""), str(stated.get("URL") or "")
+    doi = doi.removeprefix("https://doi.org/").removeprefix("doi:")
+    return doi if doi.startswith("10.") else url if url.startswith(("https://", "http://")) else None
+
+
 def _related(catalogue: Catalogue, record: Record) -> list[Related]:
     """Return relations to other records, by DOI where they have one and by URN otherwise."""
-    relations = [("IsDerivedFrom", iri) for iri in record.document.get("source_datasets") or []]
+    stated = map(_source, record.document.get("source_datasets") or [])
+    relations = [("IsDerivedFrom", iri) for iri in stated if iri]
     relations += [("IsDerivedFrom", iri) for iri in record.document.get("datasets") or []]
     if record.type == "Cohort":
         edges = catalogue.repository.edges_from([record.id], [DERIVED_FROM])

@@ -71,7 +71,7 @@ def show_dataset(request: Request, id: str, catalogue: Open, principal: Caller, 
         versions=datasets.versions(catalogue, principal, record.id)["items"],
         report=datasets.report(catalogue, principal, record.id) if raw else None,
         identifier=identifier_of(catalogue, record.id),
-        titles=titles_of(catalogue, record.document.get("source_datasets") or []),
+        titles=titles_of(catalogue, [s for s in record.document.get("source_datasets") or [] if isinstance(s, str)]),
     )
 
 
