@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from catalog.backends.neo4j import Neo4jRepository
+from catalog.backends.neo4j.removal import remove_catalogue
 from catalog.backends.sqlite import SqliteRepository
 from catalog.commits import replay
 from catalog.model import Commit, Erase, Note, Put, Withdraw
@@ -21,14 +24,8 @@ from ontology.namespaces import DERIVED_FROM, PART_OF
 from provenance.ledger.keys import SigningKey
 
 ME = "urn:uuid:00000000-0000-4000-8000-000000000001"
-Maker = Callable[[SigningKey], Repository]
-
-
-def _sqlite(folder: Path) -> Maker:
-    return lambda key: SqliteRepository.create(folder, name=key.name, key=key)
-
-
-BACKENDS: dict[str, Callable[[Path], Maker]] = {"sqlite": _sqlite}
+PAIRS = (("sqlite", "sqlite"), ("sqlite", "neo4j"), ("neo4j", "sqlite"))
+"""A server holds the same ledger once."""
 
 
 def do(repository: Repository, *changes: Any, **members: Any) -> None:
@@ -69,29 +66,41 @@ def fill(repository: Repository) -> dict[str, str]:
     return ids
 
 
-@pytest.fixture
-def key() -> SigningKey:
-    return SigningKey.generate("sillage/transfer")
+Pair = tuple[Repository, Repository]
 
 
-@pytest.fixture
-def opened() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture(params=sorted(BACKENDS))
-def source(request: pytest.FixtureRequest, tmp_path: Path, key: SigningKey, opened: ExitStack) -> Repository:
-    made = BACKENDS[request.param](tmp_path / "source")(key)
+def _made(backend: str, folder: Path, key: SigningKey, request: pytest.FixtureRequest, opened: ExitStack) -> Repository:
+    made: Repository
+    if backend == "sqlite":
+        made = SqliteRepository.create(folder, name=key.name, key=key)
+    else:
+        url = request.getfixturevalue("neo4j_url")
+        made = Neo4jRepository.create(url, folder, name=key.name, key=key)
+        opened.callback(remove_catalogue, url, folder)
     opened.callback(made.close)
     return made
 
 
-@pytest.fixture(params=sorted(BACKENDS))
-def target(request: pytest.FixtureRequest, tmp_path: Path, key: SigningKey, opened: ExitStack) -> Repository:
-    made = BACKENDS[request.param](tmp_path / "target")(key)
-    opened.callback(made.close)
-    return made
+@pytest.fixture(params=PAIRS, ids="-to-".join)
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    """Two empty repositories of one signing key."""
+    key = SigningKey.generate(f"sillage/{uuid4()}")
+    with ExitStack() as opened:
+        source, target = request.param
+        yield (
+            _made(source, tmp_path / "source", key, request, opened),
+            _made(target, tmp_path / "target", key, request, opened),
+        )
+
+
+@pytest.fixture
+def source(pair: Pair) -> Repository:
+    return pair[0]
+
+
+@pytest.fixture
+def target(pair: Pair) -> Repository:
+    return pair[1]
 
 
 def clean(repository: Repository) -> bool:

@@ -42,8 +42,8 @@ class Found(NamedTuple):
     key: SigningKey
 
 
-def create(database: Database, folder: Path, *, name: str) -> Found:
-    """Make an empty catalogue and its signing key. The key is kept first: without it nothing could be signed.
+def create(database: Database, folder: Path, *, name: str, key: SigningKey | None = None) -> Found:
+    """Make an empty catalogue and the file of its key. The key is kept first: without it nothing could be signed.
 
     Raises:
         InvalidRequestError: ``name`` cannot name a key.
@@ -51,7 +51,7 @@ def create(database: Database, folder: Path, *, name: str) -> Found:
         StorageFullError: The disk of the folder is full.
         BackendUnavailableError: The server is away, or the folder cannot be written.
     """
-    key = SigningKey.generate(name)
+    key = key or SigningKey.generate(name)
     if database.alone("MATCH (c:SillageCatalog {origin: $origin}) RETURN 1", origin=name):
         raise ConflictError(f"there is a catalogue named {name} in that database already", field="name")
     path = folder / KEY_FILE

@@ -8,7 +8,7 @@ from catalog.backends.neo4j.connection import View
 from catalog.commits import proofs
 from catalog.commits.entries import entry_of, page_of, refuse_limit, verbs_of
 from catalog.model import Page
-from catalog.repository import StoredBody
+from catalog.repository import Entered, StoredBody
 from ontology.errors import IntegrityError, NotFoundError
 from provenance.ledger.entry import Entry
 from provenance.ledger.merkle import BLOCK, RangeRoot
@@ -29,6 +29,10 @@ _BLOCKS = """
 MATCH (b:SillageBlock) USING INDEX b:SillageBlock(catalog, number)
 WHERE b.catalog = $catalog AND b.number >= $begin AND b.number < $end RETURN b.root ORDER BY b.number
 """
+_WHOLE = f"""
+{_IN_ORDER} AND e.sequence > $after RETURN {MEMBERS}, e.salt, e.body ORDER BY e.sequence LIMIT $limit
+"""
+_EXPORTED = 1_000
 _BODY = "MATCH (e:SillageEntry {catalog: $catalog, sequence: $sequence}) RETURN e.salt, e.body"
 
 
@@ -87,6 +91,15 @@ def body(view: View, sequence: int) -> StoredBody | None:
     if row is None:
         raise NotFoundError(f"there is no entry {sequence}", field="sequence")
     return None if row[1] is None else StoredBody(bytes(row[0]), bytes(row[1]))
+
+
+def export(view: View, *, after: int) -> list[Entered]:
+    """Return the entries after ``after`` with their bodies, as many as one answer should hold."""
+    found = []
+    for *members, salt, content in view.rows(_WHOLE, after=after, limit=_EXPORTED):
+        whole = None if content is None else StoredBody(bytes(salt), bytes(content))
+        found.append(Entered(entry_of(tuple(members)), whole))
+    return found
 
 
 def inclusion(view: View, sequence: int, tree_size: int | None) -> list[bytes]:

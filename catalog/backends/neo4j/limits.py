@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from catalog.commits.prepared import Kind, PreparedCommit
 from ontology.errors import InvalidRequestError
@@ -14,9 +14,22 @@ LONGEST_NAME = 4_000
 def refuse_long_names(commit: PreparedCommit) -> InvalidRequestError | None:
     """Return the error if a commit holds a name that no index can hold, or a body that no index must."""
     for field, name in _names(commit):
-        if len(name) > LONGEST_NAME // 4 and len(name.encode()) > LONGEST_NAME:
-            return InvalidRequestError(f"a name of more than {LONGEST_NAME} bytes cannot be stored", field=field)
+        if _is_long(name):
+            return _refusal(field)
     return None
+
+
+def refuse_long(names: Iterable[str]) -> InvalidRequestError | None:
+    """Return the error if one of the names cannot be held by any index."""
+    return _refusal("id") if any(map(_is_long, names)) else None
+
+
+def _is_long(name: str) -> bool:
+    return len(name) > LONGEST_NAME // 4 and len(name.encode()) > LONGEST_NAME
+
+
+def _refusal(field: str) -> InvalidRequestError:
+    return InvalidRequestError(f"a name of more than {LONGEST_NAME} bytes cannot be stored", field=field)
 
 
 def _names(commit: PreparedCommit) -> Iterator[tuple[str, str]]:

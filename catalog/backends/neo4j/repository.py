@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -17,8 +18,9 @@ from catalog.backends.neo4j.migrations import migrate
 from catalog.backends.neo4j.write import Writer
 from catalog.commits.line import WaitingLine
 from catalog.commits.prepared import prepare
+from catalog.commits.replay import in_batches
 from catalog.model import Commit, Committed, Edge, Page, Problem, Record
-from catalog.repository import Lineage, Repository, RepositoryCapabilities, StoredBody
+from catalog.repository import Entered, Lineage, Repository, RepositoryCapabilities, StoredBody
 from ontology.errors import UnsupportedError
 from provenance.ledger.entry import Entry
 from provenance.ledger.keys import SigningKey
@@ -33,7 +35,7 @@ class Neo4jRepository(Repository):
     """
 
     capabilities: ClassVar[RepositoryCapabilities] = RepositoryCapabilities(
-        survives_power_cut=True, several_processes=True, supports_backup=False
+        survives_power_cut=True, several_processes=True, supports_backup=False, remote=True
     )
 
     def __init__(self, database: Database, *, catalog: int, key: SigningKey) -> None:
@@ -41,7 +43,8 @@ class Neo4jRepository(Repository):
         self._database = database
         self._catalog = catalog
         self._key = key
-        self._line = WaitingLine(Writer(database, catalog, key).write)
+        self._writer = Writer(database, catalog, key)
+        self._line = WaitingLine(self._writer.write)
 
     @classmethod
     def create(
@@ -53,8 +56,9 @@ class Neo4jRepository(Repository):
         user: str | None = None,
         password: str | None = None,
         database: str | None = None,
+        key: SigningKey | None = None,
     ) -> Neo4jRepository:
-        """Make an empty repository with a new signing key; constraints and indexes are made if need be.
+        """Make an empty repository; constraints and indexes are made if need be.
 
         Args:
             url: Of the server, ``neo4j://HOST:7687`` or ``neo4j+s://``; may carry user and password.
@@ -64,6 +68,7 @@ class Neo4jRepository(Repository):
             user: Who asks, unless the URL says.
             password: Theirs.
             database: Name of the database on the server; its default one unless told.
+            key: Signing key of the ledger that will be loaded; without it a new one is made.
 
         Raises:
             InvalidRequestError: ``name`` cannot be an origin, or the URL is none.
@@ -76,11 +81,11 @@ class Neo4jRepository(Repository):
         opened = Database(Address.parse(url, user=user, password=password, database=database))
         try:
             migrate(opened)
-            catalog, key = create(opened, keys_folder, name=name)
+            catalog, signing = create(opened, keys_folder, name=name, key=key)
         except BaseException:
             opened.close()
             raise
-        return cls(opened, catalog=catalog, key=key)
+        return cls(opened, catalog=catalog, key=signing)
 
     @classmethod
     def open(
@@ -226,6 +231,26 @@ class Neo4jRepository(Repository):
     @override
     def body(self, sequence: int) -> StoredBody | None:
         return self._read(lambda view: ledger.body(view, sequence))
+
+    @override
+    def export(self, *, after: int = -1) -> Iterator[Entered]:
+        reached = after
+        while batch := self._read(partial(ledger.export, after=reached)):
+            yield from batch
+            reached = batch[-1].entry.sequence
+
+    @override
+    def load(self, entered: Iterable[Entered]) -> int:
+        for batch in in_batches(entered):
+            with self._line.alone():
+                self._writer.take_over(batch)
+        return self.sequence
+
+    @property
+    @override
+    def engine_version(self) -> str | None:
+        row = self._read(lambda view: view.row("CALL dbms.components() YIELD versions RETURN versions[0]"))
+        return None if row is None else str(row[0])
 
     @override
     def inclusion_proof(self, sequence: int, tree_size: int | None = None) -> Sequence[bytes]:

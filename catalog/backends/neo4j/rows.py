@@ -27,7 +27,7 @@ def record_rows(plan: Plan, head: Head, names: Mapping[int, str]) -> dict[int, R
             "label": record.label,
         }
         if record.first >= head.size:
-            rows[key]["created"] = plan.entries[0].time
+            rows[key]["created"] = plan.entries[record.first - head.size].time
     return rows
 
 

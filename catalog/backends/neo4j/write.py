@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from catalog.backends.neo4j.connection import (
@@ -21,12 +22,14 @@ from catalog.backends.neo4j.connection import (
     rest,
     runner,
 )
-from catalog.backends.neo4j.limits import refuse_long_names
+from catalog.backends.neo4j.limits import refuse_long, refuse_long_names
 from catalog.backends.neo4j.rows import entry_rows, file_rows, node_rows, record_rows
 from catalog.backends.neo4j.stored import Predicates, StoredGraph, relation
 from catalog.commits.plan import Plan
 from catalog.commits.planning import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.prepared import PreparedCommit
+from catalog.commits.replay import replay_batch
+from catalog.repository import Entered
 from ontology.errors import (
     BackendUnavailableError,
     IntegrityError,
@@ -77,6 +80,10 @@ WHERE e.version < row[1] REMOVE e.body, e.salt
 _MARK = "MATCH (e:SillageEntry {catalog: $catalog, sequence: $sequence}) RETURN e.batch"
 
 
+Make = Callable[[StoredGraph, Predicates, Head], Planned]
+"""Plans what is to be written, inside the transaction that writes it."""
+
+
 class _MayHaveHappenedError(Exception):
     """The connection broke while a batch that begins with entry ``first`` was being committed."""
 
@@ -105,14 +112,25 @@ class Writer:
         """
         refused = {place: error for place, commit in enumerate(batch) if (error := refuse_long_names(commit))}
         wanted = [commit for place, commit in enumerate(batch) if place not in refused]
-        written = iter(self._insist(wanted) if wanted else ())
+        written = iter(self._insist(partial(plan_batch, batch=wanted)) if wanted else ())
         return [refused[place] if place in refused else next(written) for place in range(len(batch))]
 
-    def _insist(self, batch: Sequence[PreparedCommit]) -> list[Outcome]:
+    def take_over(self, batch: Sequence[Entered]) -> None:
+        """Append entries of another store's ledger as they are, in one transaction.
+
+        Raises:
+            InvalidRequestError: A name is longer than an index can hold.
+            IntegrityError: They do not follow, or the stored data make no sense; nothing was written.
+            BackendUnavailableError: As for :meth:`write`.
+            OutcomeUnknownError: As for :meth:`write`.
+        """
+        self._insist(partial(_replay, batch=batch))
+
+    def _insist(self, make: Make) -> list[Outcome]:
         mark = uuid.uuid4().hex
         for attempt in range(ATTEMPTS):
             try:
-                return self._once(batch, mark)
+                return self._once(make, mark)
             except SillageError:
                 raise
             except _MayHaveHappenedError as broken:
@@ -126,11 +144,11 @@ class Writer:
             rest(attempt)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, batch: Sequence[PreparedCommit], mark: str) -> list[Outcome]:
+    def _once(self, make: Make, mark: str) -> list[Outcome]:
         with self._database.writing() as transaction:
             view = View(runner(transaction), self._catalog)
             head = self._head(view)
-            planned = plan_batch(StoredGraph(view, self._predicates), self._predicates, head, batch)
+            planned = make(StoredGraph(view, self._predicates), self._predicates, head)
             if planned.plan is None:
                 return planned.outcomes
             self._store(view, planned, planned.plan, head, mark)
@@ -218,6 +236,13 @@ class Writer:
         whole = [list(row) if isinstance(row, tuple) else row for row in rows]
         for start in range(0, len(whole), _ROWS):
             view.rows(statement, rows=whole[start : start + _ROWS])
+
+
+def _replay(stored: StoredGraph, predicates: Predicates, head: Head, *, batch: Sequence[Entered]) -> Planned:
+    planned = replay_batch(stored, predicates, head, batch)
+    if planned.plan is not None and (error := refuse_long([*planned.plan.nodes.values(), *planned.plan.holders])):
+        raise error
+    return planned
 
 
 def _exception(cause: BaseException | None) -> Exception:
