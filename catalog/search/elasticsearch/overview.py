@@ -1,0 +1,174 @@
+"""What can be asked of the index: its properties, those that make good facets, and the range of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from catalog.search.conditions import literal_text
+from catalog.search.elasticsearch.encoding import (
+    DECIMAL,
+    KINDS,
+    SEPARATOR,
+    coded,
+    number_of,
+    shown_field,
+    shown_statement,
+)
+from catalog.search.elasticsearch.queries import PREFIX, Query, every_of, nested
+from catalog.search.elasticsearch.scope import Scope
+from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
+from catalog.search.index import Extent, PropertyInfo
+from catalog.search.names import Level, canonical_name, well_known
+from catalog.search.projection import Statement
+from ontology.curies import contract
+
+MAX_GROUPS: Final = 30
+MAX_NUMBERS: Final = 12
+_NAMES: Final = 60_000
+_CANDIDATES: Final = (64, 1_024, 16_384)
+
+
+def properties(scope: Scope) -> list[PropertyInfo]:
+    """Return every property that visible records have, participants' first, then by name."""
+    own = [info for level in Level for info in _own(scope, level)]
+    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+
+
+def _own(scope: Scope, level: Level) -> Iterator[PropertyInfo]:
+    """Yield what the records of a level say themselves, counted by one aggregation."""
+    counts: dict[str, int] = {}
+    kinds: dict[str, set[str]] = {}
+    for term, count in _counted(scope, level, {"terms": {"field": PREFIX[level] + "present", "size": _NAMES}}):
+        name, _, letters = term.partition(SEPARATOR)
+        counts[name] = counts.get(name, 0) + count
+        kinds.setdefault(name, set()).update(KINDS[letter] for letter in letters if letter in KINDS)
+    for code, count in counts.items():
+        name = scope.decoded(level, code)
+        examples = _examples(scope, level, name)
+        yield PropertyInfo(name=name, level=level, kinds=tuple(sorted(kinds[code])), count=count, examples=examples)
+
+
+def _counted(scope: Scope, level: Level, values: Query) -> Iterator[tuple[str, int]]:
+    """Yield the terms of an aggregation over the visible records of a level, each with the number of records."""
+    if level is Level.PARTICIPANT:
+        body: dict[str, Any] = {"query": scope.records(level), "size": 0, "aggs": {"values": values}}
+        found = _asked(scope, body)["values"]
+    else:
+        visible = {"filter": every_of(scope.seen(level)), "aggs": {"values": values}}
+        body = {"size": 0, "aggs": {"images": {"nested": {"path": "acquisitions"}, "aggs": {"visible": visible}}}}
+        found = _asked(scope, body)["images"]["visible"]["values"]
+    return ((bucket["key"], bucket["doc_count"]) for bucket in found["buckets"])
+
+
+def _asked(scope: Scope, body: dict[str, Any]) -> Any:
+    """Return the aggregations that a request asks for; each is asked once at a stamp."""
+    kept, asked = scope.vocabulary.kept, repr(body)
+    if asked not in kept:
+        kept[asked] = scope.vocabulary.search(body)["aggregations"]
+    return kept[asked]
+
+
+def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
+    """Yield what records have from their datasets."""
+
+    def count(level: Level, iris: Sequence[str]) -> int:
+        inside: Query = {"terms": {PREFIX[level] + "dataset": sorted(iris)}}
+        if level is Level.PARTICIPANT:
+            aggs: Query = {"having": {"filter": every_of([{"term": {"live": True}}, inside])}}
+            return int(_asked(scope, {"size": 0, "aggs": aggs})["having"]["doc_count"])
+        aggs = {"images": {"nested": {"path": "acquisitions"}, "aggs": {"having": {"filter": inside}}}}
+        return int(_asked(scope, {"size": 0, "aggs": aggs})["images"]["having"]["doc_count"])
+
+    return properties_of_datasets(scope.visible, count)
+
+
+def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
+    """Return some values as a query may give them, of visible records only."""
+    field, start = shown_field(name), coded(name) + SEPARATOR
+    found: dict[tuple[str, str], Statement] = {}
+    for stop in _CANDIDATES:
+        candidates = scope.vocabulary.enumerated(PREFIX[level] + field, start, stop=stop)
+        found = {}
+        for term in scope.existing(level, field, candidates):
+            statement = shown_statement(name, term) or scope.read_long(level, name, term)
+            if statement is not None:
+                found[statement.facet, statement.text or ""] = statement
+            if len(found) == 2 * EXAMPLES:
+                break
+        if len(found) == 2 * EXAMPLES or len(candidates) < stop:
+            break
+    return tuple(dict.fromkeys(_literal(found[key]) for key in sorted(found)))[:EXAMPLES]
+
+
+def _literal(statement: Statement) -> str:
+    if statement.term:
+        return literal_text(contract(statement.term))
+    value = statement.value
+    return literal_text(value[:MAX_EXAMPLE] if isinstance(value, str) else "" if value is None else value)
+
+
+def facet_properties(scope: Scope) -> list[PropertyInfo]:
+    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+
+    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
+    """
+    found = [info for info in properties(scope) if _is_facet(scope, info)]
+    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
+
+
+def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
+    most = MAX_GROUPS
+    if "number" in info.kinds:
+        most = MAX_NUMBERS if _is_known(info) else 0
+    groups = set[str]()
+    for facet in _facets(scope, Level(info.level), info.name) if most else ():
+        groups.add(facet)
+        if len(groups) > most:
+            return False
+    return len(groups) > 1
+
+
+def _facets(scope: Scope, level: Level, name: str) -> Iterator[str]:
+    """Yield the groups into which any records, whether they may be seen or not, fall by a property."""
+    field = PREFIX[level] + shown_field(name)
+    start = coded(name) + SEPARATOR
+    terms: list[str] = []
+    for stop in _CANDIDATES:
+        seen = len(terms)
+        terms = scope.vocabulary.enumerated(field, start, stop=stop)
+        for term in _of_anybody(scope, level, field, terms[seen:]):
+            statement = shown_statement(name, term)
+            yield term if statement is None else statement.facet
+        if len(terms) < stop:
+            return
+
+
+def _of_anybody(scope: Scope, level: Level, field: str, terms: Iterable[str]) -> Iterator[str]:
+    """Yield those of some terms that a record still has; the terms of documents that went stay for a while."""
+    wanted = list(terms)
+    inside: Iterator[Query] = ({"term": {field: term}} for term in wanted)
+    queries = inside if level is Level.PARTICIPANT else map(nested, inside)
+    yield from (term for term, there in zip(wanted, scope.vocabulary.exist(queries), strict=False) if there)
+
+
+def _is_known(info: PropertyInfo) -> bool:
+    return info.name in well_known(Level(info.level))
+
+
+def extent(scope: Scope, name: str) -> Extent | None:
+    """Return the range of a property's visible numbers, of participants first; None where it has none."""
+    for level in (Level.PARTICIPANT, Level.ACQUISITION):
+        code = coded(canonical_name(name, level))
+        ever = scope.vocabulary.enumerated(PREFIX[level] + "numbers", code + SEPARATOR)
+        low = next(scope.existing(level, "numbers", ever), None)
+        if low is None:
+            continue
+        high = next(scope.existing(level, "numbers", reversed(ever)), low)
+        fraction = {"wildcard": {PREFIX[level] + "present": {"value": f"{code}{SEPARATOR}*f*"}}}
+        return Extent(level=level, low=_number(low), high=_number(high), whole=not scope.exists(level, fraction))
+    return None
+
+
+def _number(term: str) -> float:
+    return number_of(term.partition(SEPARATOR)[2].partition(DECIMAL)[0])

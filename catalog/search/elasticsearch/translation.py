@@ -1,0 +1,223 @@
+"""From a bound query to Elasticsearch's own: filters alone, no scores but where acquisitions are counted.
+
+A test on values is a lookup of terms (:mod:`catalog.search.elasticsearch.encoding`). Elasticsearch takes at most 30
+queries within each other, and a query may nest deeper; so *all of, one of which is any of* is one ``bool``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from catalog.search.binding import (
+    All,
+    AnyPart,
+    Bound,
+    CountAcquisitions,
+    HasAcquisition,
+    Opposite,
+    Some,
+)
+from catalog.search.elasticsearch.encoding import (
+    AFTER_SEPARATOR,
+    DECIMAL,
+    SEPARATOR,
+    clipped,
+    coded,
+    like_wildcard,
+    ordered,
+    shown_field,
+)
+from catalog.search.elasticsearch.queries import (
+    EVERY,
+    NONE,
+    PREFIX,
+    Query,
+    among,
+    any_of,
+    depth,
+    equal,
+    every_of,
+    has_name,
+    is_any,
+    is_opposite,
+    nested,
+    opposite,
+)
+from catalog.search.elasticsearch.scope import Scope
+from catalog.search.names import ANY, BUILT_IN, OF_DATASET, Level, built_in_names
+from catalog.search.value_tests import (
+    Below,
+    Equal,
+    NumberRange,
+    Pattern,
+    Present,
+    Test,
+    TextRange,
+    Word,
+    is_like,
+)
+
+_MAX_ACQUISITIONS: Final = 1 << 24
+_PLAIN_PATTERN: Final = 100
+_PLAIN_RUNS: Final = 6
+_DIGITS: Final = "?" * 16
+
+
+def participants(bound: Bound, scope: Scope) -> Query:
+    """Return the query for all visible participants that fulfil a bound query."""
+    return scope.records(Level.PARTICIPANT, _Translator(scope).condition(bound))
+
+
+class _Translator:
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def condition(self, bound: Bound) -> Query:
+        match bound:
+            case All(parts=parts):
+                return self._all(parts)
+            case AnyPart(parts=parts):
+                return self._any(parts)
+            case Opposite(part=Opposite(part=part)):
+                return self.condition(part)
+            case Opposite(part=part):
+                return opposite(self.condition(part))
+            case HasAcquisition(part=part):
+                return self.scope.records(Level.ACQUISITION, self.condition(part))
+            case CountAcquisitions():
+                return self._count(bound)
+            case Some():
+                return self._some(bound)
+
+    def _all(self, parts: Sequence[Bound]) -> Query:
+        found = [self.condition(part) for part in parts]
+        if NONE in found:
+            return NONE
+        joined: dict[str, Any] = {}
+        alternatives = sorted((q for q in found if is_any(q)), key=depth)
+        if alternatives:
+            deepest = alternatives.pop()
+            joined |= deepest["bool"]
+        plain = [q for q in found if not is_any(q) and q != EVERY]
+        required = [q for q in plain if not is_opposite(q)] + alternatives
+        excluded = [q["bool"]["must_not"][0] for q in plain if is_opposite(q)]
+        if required:
+            joined["filter"] = required
+        if excluded:
+            joined["must_not"] = excluded
+        return {"bool": joined} if joined else EVERY
+
+    def _any(self, parts: Sequence[Bound]) -> Query:
+        found = [self.condition(part) for part in parts]
+        return any_of(found)
+
+    def _count(self, bound: CountAcquisitions) -> Query:
+        n, op = bound.n, bound.op
+        at_least = self._at_least
+        match op:
+            case ">=":
+                return at_least(bound.part, n)
+            case ">":
+                return at_least(bound.part, n + 1)
+            case "<":
+                return opposite(at_least(bound.part, n))
+            case "<=":
+                return opposite(at_least(bound.part, n + 1))
+            case _:
+                more = opposite(at_least(bound.part, n + 1))
+                exactly = every_of([at_least(bound.part, n), more])
+                return opposite(exactly) if op == "<>" else exactly
+
+    def _at_least(self, part: Bound, n: int) -> Query:
+        """Return the query for documents with so many fulfilling acquisitions: each adds 1 to a score."""
+        if n <= 0:
+            return EVERY
+        if n > _MAX_ACQUISITIONS:
+            return NONE
+        fulfilling = every_of([*self.scope.seen(Level.ACQUISITION), self.condition(part)])
+        if n == 1:
+            return nested(fulfilling)
+        counted = nested({"constant_score": {"filter": fulfilling}}, score="sum")
+        return {"function_score": {"query": counted, "min_score": n}}
+
+    def _some(self, bound: Some) -> Query:
+        level, name, test = bound.level, bound.property, bound.test
+        if name in OF_DATASET and name in built_in_names(level):
+            return among(PREFIX[level] + "dataset", map(clipped, self.scope.datasets_passing(name, test)))
+        if name == ANY:
+            return self._any_property(level, test)
+        if name in BUILT_IN and isinstance(test, Present):
+            return EVERY
+        return any_of([*self._filed(level, name, test), self._long(level, name, test)])
+
+    def _any_property(self, level: Level, test: Test) -> Query:
+        return any_of(self._filed(level, ANY, test))
+
+    def _long(self, level: Level, name: str, test: Test) -> Query:
+        terms = [] if isinstance(test, Present) else self.scope.long_passing(level, name, test)
+        return among(PREFIX[level] + shown_field(name), terms)
+
+    def _filed(self, level: Level, name: str, test: Test) -> list[Query]:
+        """Return queries of which one holds where a value that is filed by its terms passes a test."""
+        prefix, code = PREFIX[level], coded(name)
+        start = code + SEPARATOR
+        match test:
+            case Present():
+                return [has_name(level, code)]
+            case Equal():
+                return equal(prefix, code, test)
+            case NumberRange():
+                return [_number_range(prefix + "numbers", start, test)]
+            case TextRange():
+                return [_text_range(prefix + ("dates" if test.dates else "texts"), start, test)]
+            case Pattern(like=like):
+                return self._like(level, code, like)
+            case Below(terms=terms):
+                return [among(prefix + "terms", (start + term for term in sorted(terms)))]
+            case Word(word=word, prefix=True):
+                return [{"prefix": {prefix + "words": start + word}}]
+            case Word(word=word):
+                return [among(prefix + "words", [start + word])]
+            case _:
+                raise TypeError(f"{test!r} is asked of datasets alone")
+
+    def _like(self, level: Level, code: str, like: str) -> list[Query]:
+        """Return queries for a pattern; one with very many wild cards is decided here, on the values that there are."""
+        fields = {"forms": code + SEPARATOR, "texts": code + SEPARATOR, "numbers": code + SEPARATOR + _DIGITS + DECIMAL}
+        if len(like) <= _PLAIN_PATTERN and like.count("%") <= _PLAIN_RUNS:
+            pattern = like_wildcard(like)
+            wild = {PREFIX[level] + field: start + pattern for field, start in fields.items()}
+            return [{"wildcard": {field: {"value": value}}} for field, value in wild.items()]
+        found: list[Query] = []
+        for field in fields:
+            filed_in = PREFIX[level] + field
+            terms = self.scope.vocabulary.enumerated(filed_in, code + SEPARATOR)
+            found.append(among(filed_in, [term for term in terms if is_like(_form(field, term), like)]))
+        return found
+
+
+def _number_range(field: str, start: str, test: NumberRange) -> Query:
+    """Return the range between two numbers; behind each number stands its decimal form."""
+    bounds = {"gte": start, "lt": start[:-1] + AFTER_SEPARATOR}
+    if test.low is not None:
+        bounds["gte"] = start + ordered(test.low) + ("" if test.low_included else chr(ord(DECIMAL) + 1))
+    if test.high is not None:
+        bounds["lt"] = start + ordered(test.high) + (chr(ord(DECIMAL) + 1) if test.high_included else "")
+    return {"range": {field: bounds}}
+
+
+def _text_range(field: str, start: str, test: TextRange) -> Query:
+    bounds = {"gte": start, "lt": start[:-1] + AFTER_SEPARATOR}
+    if test.low is not None:
+        del bounds["gte"]
+        bounds["gte" if test.low_included else "gt"] = start + test.low
+    if test.high is not None:
+        del bounds["lt"]
+        bounds["lte" if test.high_included else "lt"] = start + test.high
+    return {"range": {field: bounds}}
+
+
+def _form(field: str, term: str) -> str:
+    _, _, form = term.partition(SEPARATOR)
+    return form.partition(DECIMAL)[2] if field == "numbers" else form
