@@ -1,6 +1,6 @@
 """The repository contract: records, edges, ledger and lineage behind one transactional door.
 
-Every backend passes ``tests/contract/test_repository.py`` unchanged. Methods are synchronous and safe to
+Every backend passes ``tests/contract/test_repository_*.py`` unchanged. Methods are synchronous and safe to
 call from several threads; several processes may hold the same catalogue open.
 """
 

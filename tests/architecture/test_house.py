@@ -23,6 +23,7 @@ DOORS = {
     "bids": (),
     "nilearn": ("sillage/demo/",),
     "rdflib": ("ontology/readers/", "provenance/formats/"),
+    "neo4j": ("catalog/backends/neo4j/",),
     "cql2": ("catalog/search/",),
     "sqlite3": ("catalog/backends/sqlite/", "catalog/search/sqlite/", "ontology/"),
 }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.backends.neo4j import Neo4jRepository
+from catalog.backends.neo4j.removal import remove_catalogue
 from catalog.backends.sqlite import SqliteRepository
 from catalog.model import Change, Commit, Edge, Erase, MustBeAt, Note, Put, Withdraw
 from catalog.repository import Repository
@@ -160,14 +164,43 @@ def reach(edges: set[Edge], start: str, direction: str) -> dict[str, int]:
     return depths
 
 
-@contextmanager
-def repository() -> Iterator[Repository]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = SqliteRepository.create(Path(folder) / "catalog", name="laws")
-        try:
-            yield made
-        finally:
-            made.close()
+@dataclass(frozen=True)
+class Backend:
+    """A backend over which the laws hold. ``thrift`` says how many times fewer examples one with a server gets."""
+
+    make: Callable[[Path], Repository]
+    remove: Callable[[Path], None] = lambda folder: None
+    thrift: int = 1
+
+    @contextmanager
+    def repository(self) -> Iterator[Repository]:
+        with tempfile.TemporaryDirectory() as folder:
+            made = self.make(Path(folder) / "catalog")
+            try:
+                yield made
+            finally:
+                made.close()
+                self.remove(Path(folder) / "catalog")
+
+    def law(self, examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
+        """Hold a law against examples, at once."""
+
+        def hold(law: Callable[..., None]) -> None:
+            settings(max_examples=max(3, examples // self.thrift), deadline=None)(given(*strategies)(law))()
+
+        return hold
+
+
+@pytest.fixture(scope="session", params=["neo4j", "sqlite"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    if request.param == "sqlite":
+        return Backend(lambda folder: SqliteRepository.create(folder, name="laws"))
+    url = request.getfixturevalue("neo4j_url")
+    return Backend(
+        lambda folder: Neo4jRepository.create(url, folder, name=f"laws/{uuid4()}"),
+        lambda folder: remove_catalogue(url, folder),
+        thrift=2,
+    )
 
 
 def play(store: Repository, history: list[tuple[list[Change], list[MustBeAt]]]) -> Model:
@@ -197,106 +230,106 @@ def play(store: Repository, history: list[tuple[list[Change], list[MustBeAt]]]) 
     return model
 
 
-@settings(max_examples=50, deadline=None)
-@given(histories)
-def test_any_history_ends_as_the_model_says(history: list[tuple[list[Change], list[MustBeAt]]]) -> None:
-    with repository() as store:
-        model = play(store, history)
-        assert store.sequence + 1 == model.entries == store.entries().total
-        for iri in IDS:
-            if iri not in model.records:
-                assert store.get_many([iri]).get(iri) is None
-                continue
-            kept = model.records[iri]
-            record = store.get(iri)
-            assert (record.version, record.document) == (len(kept.versions), kept.versions[-1])
-            assert record.withdrawn == (kept.state != "live")
-            assert [v.document for v in store.versions(iri)] == [d or {} for d in kept.versions]
-            for number, document in enumerate(kept.versions, 1):
-                if document is not None:
-                    assert store.get(iri, version=number).document == document
-                else:
-                    try:
-                        raise AssertionError(store.get(iri, version=number))
-                    except WithdrawnError:
-                        pass
-        listed = [record.id for record in store.iterate("Entity")]
-        assert set(listed) == {iri for iri, kept in model.records.items() if kept.state == "live"}
-        assert set(store.edges_from(IDS + FILES)) == set(store.edges_to(IDS + FILES)) == model.edges()
-        assert {name: store.find_alias(name) for name in NAMES} == {n: model.names.get(n) for n in NAMES}
-        assert {r.id for r in store.records_since(-1)} == set(model.records)
-        assert list(store.check()) == []
+def test_any_history_ends_as_the_model_says(backend: Backend) -> None:
+    @backend.law(50, histories)
+    def law(history: list[tuple[list[Change], list[MustBeAt]]]) -> None:
+        with backend.repository() as store:
+            model = play(store, history)
+            assert store.sequence + 1 == model.entries == store.entries().total
+            for iri in IDS:
+                if iri not in model.records:
+                    assert store.get_many([iri]).get(iri) is None
+                    continue
+                kept = model.records[iri]
+                record = store.get(iri)
+                assert (record.version, record.document) == (len(kept.versions), kept.versions[-1])
+                assert record.withdrawn == (kept.state != "live")
+                assert [v.document for v in store.versions(iri)] == [d or {} for d in kept.versions]
+                for number, document in enumerate(kept.versions, 1):
+                    if document is not None:
+                        assert store.get(iri, version=number).document == document
+                    else:
+                        try:
+                            raise AssertionError(store.get(iri, version=number))
+                        except WithdrawnError:
+                            pass
+            listed = [record.id for record in store.iterate("Entity")]
+            assert set(listed) == {iri for iri, kept in model.records.items() if kept.state == "live"}
+            assert set(store.edges_from(IDS + FILES)) == set(store.edges_to(IDS + FILES)) == model.edges()
+            assert {name: store.find_alias(name) for name in NAMES} == {n: model.names.get(n) for n in NAMES}
+            assert {r.id for r in store.records_since(-1)} == set(model.records)
+            assert list(store.check()) == []
 
 
-@settings(max_examples=25, deadline=None)
-@given(histories, st.integers(0, 4), st.integers(1, 6))
-def test_lineage_equals_brute_force(history: list[Any], depth: int, limit: int) -> None:
-    with repository() as store:
-        edges = play(store, history).edges()
-        known = {edge.source for edge in edges} | {edge.target for edge in edges}
-        for start in sorted(known):
-            for direction in ("up", "down"):
-                expected = reach(edges, start, direction)
-                whole = store.lineage(start, direction=direction)
-                assert {node.id: node.depth for node in whole.nodes} == expected
-                inside = {e for e in edges if lineage(e) and e.source in expected and e.target in expected}
-                assert set(whole.edges) == inside
-                assert len(whole.edges) == len(inside)
-                near = store.lineage(start, direction=direction, depth=depth)
-                assert {n.id: n.depth for n in near.nodes} == {k: d for k, d in expected.items() if d <= depth}
-                assert near.truncated == (max(expected.values()) > depth)
-                few = store.lineage(start, direction=direction, limit=limit)
-                assert len(few.nodes) == min(limit, len(expected))
-                assert few.truncated == (len(expected) > limit)
-                assert [n.depth for n in few.nodes] == sorted(expected.values())[: len(few.nodes)]
-                names = {node.id for node in few.nodes}
-                assert set(few.edges) == {e for e in inside if e.source in names and e.target in names}
+def test_lineage_equals_brute_force(backend: Backend) -> None:
+    @backend.law(25, histories, st.integers(0, 4), st.integers(1, 6))
+    def law(history: list[Any], depth: int, limit: int) -> None:
+        with backend.repository() as store:
+            edges = play(store, history).edges()
+            known = {edge.source for edge in edges} | {edge.target for edge in edges}
+            for start in sorted(known):
+                for direction in ("up", "down"):
+                    expected = reach(edges, start, direction)
+                    whole = store.lineage(start, direction=direction)
+                    assert {node.id: node.depth for node in whole.nodes} == expected
+                    inside = {e for e in edges if lineage(e) and e.source in expected and e.target in expected}
+                    assert set(whole.edges) == inside
+                    assert len(whole.edges) == len(inside)
+                    near = store.lineage(start, direction=direction, depth=depth)
+                    assert {n.id: n.depth for n in near.nodes} == {k: d for k, d in expected.items() if d <= depth}
+                    assert near.truncated == (max(expected.values()) > depth)
+                    few = store.lineage(start, direction=direction, limit=limit)
+                    assert len(few.nodes) == min(limit, len(expected))
+                    assert few.truncated == (len(expected) > limit)
+                    assert [n.depth for n in few.nodes] == sorted(expected.values())[: len(few.nodes)]
+                    names = {node.id for node in few.nodes}
+                    assert set(few.edges) == {e for e in inside if e.source in names and e.target in names}
 
 
-@settings(max_examples=15, deadline=None)
-@given(histories, st.integers(1, 5))
-def test_pages_hold_each_item_once(history: list[Any], limit: int) -> None:
-    with repository() as store:
-        play(store, history)
-        everything = [record.id for record in store.iterate("Entity")]
-        seen: list[str] = []
-        cursor = None
-        while True:
-            page = store.list_records("Entity", cursor=cursor, limit=limit)
-            assert page.total == len(everything)
-            seen += [record.id for record in page.items]
-            cursor = page.next
-            if cursor is None:
-                break
-        assert seen == everything
-        sequences: list[int] = []
-        after = -1
-        while True:
-            entries = store.entries(after=after, limit=limit)
-            sequences += [entry.sequence for entry in entries.items]
-            if entries.next is None:
-                break
-            after = int(entries.next)
-        assert sequences == list(range(store.sequence + 1))
+def test_pages_hold_each_item_once(backend: Backend) -> None:
+    @backend.law(15, histories, st.integers(1, 5))
+    def law(history: list[Any], limit: int) -> None:
+        with backend.repository() as store:
+            play(store, history)
+            everything = [record.id for record in store.iterate("Entity")]
+            seen: list[str] = []
+            cursor = None
+            while True:
+                page = store.list_records("Entity", cursor=cursor, limit=limit)
+                assert page.total == len(everything)
+                seen += [record.id for record in page.items]
+                cursor = page.next
+                if cursor is None:
+                    break
+            assert seen == everything
+            sequences: list[int] = []
+            after = -1
+            while True:
+                entries = store.entries(after=after, limit=limit)
+                sequences += [entry.sequence for entry in entries.items]
+                if entries.next is None:
+                    break
+                after = int(entries.next)
+            assert sequences == list(range(store.sequence + 1))
 
 
-@settings(max_examples=15, deadline=None)
-@given(histories)
-def test_each_checkpoint_begins_every_later_one(history: list[Any]) -> None:
-    with repository() as store:
-        key = VerifierKey.parse(store.verifier_key())
-        heads = [Checkpoint.open(store.checkpoint(), key)]
-        notes = []
-        for part, _ in history:
-            try:
-                store.commit(Commit(principal="urn:me", action="law.test", changes=part))
-            except (ConflictError, NotFoundError):
-                continue
-            heads.append(Checkpoint.open(store.checkpoint(), key))
-            notes.append(store.checkpoint())
-        last = heads[-1]
-        for head in heads[1:]:
-            proof = store.consistency_proof(head.size, last.size)
-            assert verify_consistency(head.size, last.size, proof, first_root=head.root, second_root=last.root)
-        for note in notes:
-            assert list(store.check(checkpoint=note)) == []
+def test_each_checkpoint_begins_every_later_one(backend: Backend) -> None:
+    @backend.law(15, histories)
+    def law(history: list[Any]) -> None:
+        with backend.repository() as store:
+            key = VerifierKey.parse(store.verifier_key())
+            heads = [Checkpoint.open(store.checkpoint(), key)]
+            notes = []
+            for part, _ in history:
+                try:
+                    store.commit(Commit(principal="urn:me", action="law.test", changes=part))
+                except (ConflictError, NotFoundError):
+                    continue
+                heads.append(Checkpoint.open(store.checkpoint(), key))
+                notes.append(store.checkpoint())
+            last = heads[-1]
+            for head in heads[1:]:
+                proof = store.consistency_proof(head.size, last.size)
+                assert verify_consistency(head.size, last.size, proof, first_root=head.root, second_root=last.root)
+            for note in notes:
+                assert list(store.check(checkpoint=note)) == []
