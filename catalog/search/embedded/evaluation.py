@@ -39,8 +39,9 @@ class Evaluation:
         self.part = part
         self.scope = scope
         self.shape = part.segment.shape
-        self._chosen: dict[int, Chosen] = {}
-        self._estimates: dict[int, int] = {}
+        # By identity, and with what they are of: otherwise a condition that comes later could have the same one.
+        self._chosen: dict[int, tuple[Some, Chosen]] = {}
+        self._estimates: dict[int, tuple[Bound, int]] = {}
 
     def hits(self, root: Bound) -> Rows:
         """Return the participants that are there, may be seen and fulfil a query, in order."""
@@ -158,10 +159,9 @@ class Evaluation:
 
     def chosen(self, bound: Some) -> Chosen:
         """Return columns and codes by which a condition on one value holds."""
-        known = self._chosen.get(id(bound))
-        if known is None:
-            known = self._chosen[id(bound)] = [(column, codes) for column, codes in self._choose(bound) if len(codes)]
-        return known
+        if id(bound) not in self._chosen:
+            self._chosen[id(bound)] = bound, [(column, codes) for column, codes in self._choose(bound) if len(codes)]
+        return self._chosen[id(bound)][1]
 
     def _choose(self, bound: Some) -> Chosen:
         segment = self.part.segment
@@ -202,10 +202,9 @@ class Evaluation:
 
     def estimate(self, bound: Bound, level: Level) -> int:
         """Return about how many records of a level fulfil a condition; rather too many than too few."""
-        known = self._estimates.get(id(bound))
-        if known is None:
-            known = self._estimates[id(bound)] = self._estimate(bound, level)
-        return known
+        if id(bound) not in self._estimates:
+            self._estimates[id(bound)] = bound, self._estimate(bound, level)
+        return self._estimates[id(bound)][1]
 
     def _estimate(self, bound: Bound, level: Level) -> int:
         size = self._size(level)
