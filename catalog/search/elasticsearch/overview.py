@@ -84,21 +84,31 @@ def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
 
 
 def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
-    """Return some values as a query may give them, of visible records only."""
+    """Return some values as a query may give them, of visible records only; of spellings of one value, the first."""
     field, start = shown_field(name), coded(name) + SEPARATOR
-    found: dict[tuple[str, str], Statement] = {}
+    found: dict[str, Statement] = {}
     for stop in _CANDIDATES:
         candidates = scope.vocabulary.enumerated(PREFIX[level] + field, start, stop=stop)
-        found = {}
-        for term in scope.existing(level, field, candidates):
-            statement = shown_statement(name, term) or scope.read_long(level, name, term)
-            if statement is not None:
-                found[statement.facet, statement.text or ""] = statement
-            if len(found) == 2 * EXAMPLES:
-                break
-        if len(found) == 2 * EXAMPLES or len(candidates) < stop:
+        found = _first_spellings(scope, level, name, scope.existing(level, field, candidates))
+        if len(found) >= EXAMPLES or len(candidates) < stop:
             break
-    return tuple(dict.fromkeys(_literal(found[key]) for key in sorted(found)))[:EXAMPLES]
+    return tuple(dict.fromkeys(_literal(found[facet]) for facet in sorted(found)[:EXAMPLES]))
+
+
+def _first_spellings(scope: Scope, level: Level, name: str, terms: Iterable[str]) -> dict[str, Statement]:
+    """Return the first spelling of each of the first values, and of those that are filed under a digest alone."""
+    found: dict[str, Statement] = {}
+    several = 0
+    for term in terms:
+        shown = shown_statement(name, term)
+        statement = shown or scope.read_long(level, name, term)
+        if statement is None:
+            continue
+        several += statement.facet not in found and shown is not None
+        if several > EXAMPLES:
+            break
+        found[statement.facet] = min(statement, found.get(statement.facet, statement), key=lambda s: s.text or "")
+    return found
 
 
 def _literal(statement: Statement) -> str:

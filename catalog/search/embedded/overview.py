@@ -81,18 +81,18 @@ def _is_known(info: PropertyInfo) -> bool:
 
 
 def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
-    """Return some values as a query may give them, of visible records only."""
+    """Return some values as a query may give them, of visible records only; of spellings of one value, the first."""
     prop = scope.property_key(level, name) or 0
     rows = scope.dictionary.db.execute(
-        "SELECT key, kind, text, number, term FROM statement WHERE property = ? ORDER BY facet, text", (prop,)
+        "SELECT key, facet, kind, text, number, term FROM statement WHERE property = ? ORDER BY facet, text", (prop,)
     )
-    found: list[str] = []
-    for key, *facts in rows:
-        if scope.said(level, prop, np.array([key])):
-            found.append(_literal(*facts))
-            if len(found) == 2 * EXAMPLES:
+    found: dict[str, str] = {}
+    for key, facet, *facts in rows:
+        if facet not in found and scope.said(level, prop, np.array([key])):
+            found[facet] = _literal(*facts)
+            if len(found) == EXAMPLES:
                 break
-    return tuple(dict.fromkeys(found))[:EXAMPLES]
+    return tuple(dict.fromkeys(found.values()))
 
 
 def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:

@@ -98,15 +98,15 @@ def _is_known(info: PropertyInfo) -> bool:
 
 
 def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:
-    """Return some values as a query may give them, of visible records only."""
+    """Return some values as a query may give them, of visible records only; of spellings of one value, the first."""
     where, parameters = scope.condition("r.dataset")
     rows = scope.db.execute(
-        "SELECT s.kind, s.text, s.number, s.term FROM statement s WHERE s.property = ?"
+        "SELECT s.kind, s.text, s.number, s.term, MIN(COALESCE(s.text, '')) FROM statement s WHERE s.property = ?"
         f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where})"
-        " ORDER BY s.facet, s.text LIMIT ?",
-        (key, *parameters, 2 * EXAMPLES),
+        " GROUP BY s.facet ORDER BY s.facet LIMIT ?",
+        (key, *parameters, EXAMPLES),
     )
-    return tuple(dict.fromkeys(_literal(*row) for row in rows))[:EXAMPLES]
+    return tuple(dict.fromkeys(_literal(*facts) for *facts, _ in rows))
 
 
 def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
