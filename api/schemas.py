@@ -93,9 +93,9 @@ class CohortQuery(Body):
 
 
 class CohortAnswer(Answer):
-    """Who matches."""
+    """Who matches; ``count`` is null where it is not told, and then ``fewer_than`` says below which number."""
 
-    count: int
+    count: int | None
     items: list[dict[str, Any]]
     facets: dict[str, list[dict[str, Any]]]
     histograms: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -111,9 +111,9 @@ class WhyNotQuery(Body):
 
 
 class WhyNotAnswer(Answer):
-    """What each condition takes away, and how one participant stands."""
+    """What each condition takes away, and how one participant stands; null is a number that is not told."""
 
-    count: int
+    count: int | None
     conditions: list[dict[str, Any]]
     participant: dict[str, Any] | None = None
 

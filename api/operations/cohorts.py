@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.operations import records
+from api.operations import counting, records
+from api.operations.small_counts import Scopes, merged_properties, scopes_of
 from api.wire import record_body
 from catalog import cohorts
 from catalog.model import Commit, Put
 from catalog.search.cql2_text import MAX_BYTES
 from catalog.search.histogram import histogram
 from catalog.search.query import Query, parse, parse_json
+from catalog.search.removal import standing_of
 from catalog.search.removal import why_not as explain_removal
 from catalog.search.rollup import term_tree
+from catalog.search.suggestion import MOST
 from catalog.search.suggestion import suggest as suggestions
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import new_iri
@@ -62,25 +65,43 @@ def find(
         raise InvalidRequestError(f"limit must be between 1 and {MAX_PAGE}", field="limit")
     parsed = parse_query(query)
     catalogue.refresh_search()
-    datasets, search = principal.datasets(Permission.READ), catalogue.search
-    answer = search.find(parsed, datasets=datasets, facets=facets, explain=explain, cursor=cursor, limit=limit)
-    spread = {name: histogram(search, parsed, name, datasets=datasets) for name in histograms}
-    rolled = {name: term_tree(search, catalogue.terms, parsed, name, datasets=datasets) for name in trees}
-    records.note_access(
-        catalogue,
-        principal,
-        "cohort.query",
-        catalogue.iri,
-        {"query": parsed.text, "count": answer.count, "shown": [hit.id for hit in answer.items]},
+    scopes = scopes_of(catalogue.search, principal, parsed) if principal.count_only else None
+    if scopes is not None:
+        counting.asked_of_all(scopes, parsed, (*facets, *histograms, *trees))
+    answer = catalogue.search.find(
+        parsed if scopes is None else scopes.readable.asked(parsed),
+        datasets=principal.datasets(Permission.READ),
+        facets=facets if scopes is None else [name for name in facets if scopes.readable.knows(name)],
+        explain=explain,
+        cursor=cursor,
+        limit=limit,
     )
-    return {
-        **answer.to_json(),
-        "histograms": {name: found.to_json() for name, found in spread.items()},
-        "trees": {name: [node.to_json() for node in nodes] for name, nodes in rolled.items()},
-        "total": answer.count,
-        "query": parsed.text,
-        "query_json": parsed.json,
-    }
+    body = {**answer.to_json(), "total": answer.count, "query": parsed.text, "query_json": parsed.json}
+    if scopes is not None:
+        body |= counting.counts_of(scopes, answer, parsed, facets=facets)
+        body["notices"] += scopes.notices
+    body["histograms"] = {name: _histogram(catalogue, principal, scopes, parsed, name) for name in histograms}
+    body["trees"] = {name: _tree(catalogue, principal, scopes, parsed, name) for name in trees}
+    noted = {"query": parsed.text, "count": body["count"], "shown": [hit.id for hit in answer.items]}
+    records.note_access(catalogue, principal, "cohort.query", catalogue.iri, noted)
+    return body
+
+
+def _histogram(
+    catalogue: Catalogue, principal: Principal, scopes: Scopes | None, query: Query, name: str
+) -> dict[str, Any]:
+    if scopes is not None:
+        return counting.histogram(scopes, query, name)
+    return histogram(catalogue.search, query, name, datasets=principal.datasets(Permission.READ)).to_json()
+
+
+def _tree(
+    catalogue: Catalogue, principal: Principal, scopes: Scopes | None, query: Query, name: str
+) -> list[dict[str, Any]]:
+    if scopes is not None:
+        return counting.tree(scopes, catalogue.terms, query, name)
+    datasets = principal.datasets(Permission.READ)
+    return [node.to_json() for node in term_tree(catalogue.search, catalogue.terms, query, name, datasets=datasets)]
 
 
 def why_not(
@@ -95,17 +116,26 @@ def why_not(
     parsed = parse_query(query)
     asked = records.find(catalogue, principal, participant, types=PARTICIPANT).id if participant else None
     catalogue.refresh_search()
-    found = explain_removal(catalogue.search, parsed, datasets=principal.datasets(Permission.READ), participant=asked)
-    subject = asked or catalogue.iri
-    records.note_access(catalogue, principal, "cohort.why-not", subject, {"query": parsed.text, "count": found.count})
-    return {**found.to_json(), "query": parsed.text}
+    search, readable = catalogue.search, principal.datasets(Permission.READ)
+    if principal.count_only:
+        scopes = scopes_of(search, principal, parsed)
+        counting.asked_of_all(scopes, parsed, ())
+        body = {**counting.why_not(scopes, parsed), "notices": list(scopes.notices)}
+        if asked is not None:
+            standing = standing_of(search, scopes.readable.asked(parsed), asked, datasets=readable)
+            body["participant"] = standing.to_json()
+    else:
+        body = explain_removal(search, parsed, datasets=readable, participant=asked).to_json()
+    noted = {"query": parsed.text, "count": body["count"]}
+    records.note_access(catalogue, principal, "cohort.why-not", asked or catalogue.iri, noted)
+    return {**body, "query": parsed.text}
 
 
 def suggest(catalogue: Catalogue, principal: Principal, text: str, at: int | None) -> dict[str, Any]:
     """Return what may stand at a place of a query that somebody types.
 
     Values are suggested that at least :data:`SHARED` participants have, so that nothing is told of a single one and
-    typing leaves no entries.
+    typing leaves no entries; where one may only count, values of as many as one is told of, and no numbers.
 
     Raises:
         InvalidRequestError: The text is longer than any query.
@@ -113,22 +143,39 @@ def suggest(catalogue: Catalogue, principal: Principal, text: str, at: int | Non
     if len(text) > MAX_BYTES:
         raise InvalidRequestError(f"a query has at most {MAX_BYTES} characters", field="q")
     catalogue.refresh_search()
-    found = suggestions(
-        catalogue.search,
-        catalogue.terms,
-        text,
-        len(text) if at is None else at,
-        datasets=principal.datasets(Permission.READ),
-        least=SHARED,
-    )
-    return {"items": [each.to_json() for each in found], "total": len(found), "next": None}
+    search, terms, place = catalogue.search, catalogue.terms, len(text) if at is None else at
+    readable = principal.datasets(Permission.READ)
+    found = [each.to_json() for each in suggestions(search, terms, text, place, datasets=readable, least=SHARED)]
+    for scope in scopes_of(search, principal).counted if principal.count_only else ():
+        datasets, least = scope.only or scope.datasets, max(scope.least, SHARED)
+        others = suggestions(search, terms, text, place, datasets=datasets, least=least)
+        found = _joined(found, [replace(each, count=None).to_json() for each in others])
+    return {"items": found, "total": len(found), "next": None}
+
+
+def _joined(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return two lists as one, each suggestion once, at the better of its places."""
+    ranked: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+    for at, each in (*enumerate(found), *enumerate(others)):
+        key = (each["kind"], each["text"])
+        before = ranked.get(key, (at, each))
+        ranked[key] = (min(at, before[0]), before[1])
+    return [each for _, each in sorted(ranked.values(), key=lambda pair: pair[0])][:MOST]
 
 
 def properties(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
-    """Return the properties that have values among what the caller may read."""
+    """Return the properties that have values among what the caller may read or count.
+
+    The numbers that somebody is told who may only count are a question like any other, and put on the ledger.
+    """
     catalogue.refresh_search()
-    found = catalogue.search.properties(datasets=principal.datasets(Permission.READ))
-    return {"items": [item.to_json() for item in found], "total": len(found), "next": None}
+    if principal.count_only:
+        items = merged_properties(scopes_of(catalogue.search, principal))
+        records.note_access(catalogue, principal, "cohort.properties", catalogue.iri, {"properties": len(items)})
+    else:
+        found = catalogue.search.properties(datasets=principal.datasets(Permission.READ))
+        items = [item.to_json() for item in found]
+    return {"items": items, "total": len(items), "next": None}
 
 
 def freeze(catalogue: Catalogue, principal: Principal, query: Any, *, label: str | None = None) -> dict[str, Any]:

@@ -150,16 +150,22 @@ def conjuncts(condition: Condition) -> tuple[Condition, ...]:
             return (condition,)
 
 
-def removed(index: SearchIndex, parts: Sequence[Condition], *, datasets: Collection[str] | None) -> list[Removal]:
-    """Return what each of some conditions takes away."""
-    everybody = Query(EVERYTHING)
+def removed(
+    index: SearchIndex,
+    parts: Sequence[Condition],
+    *,
+    datasets: Collection[str] | None,
+    among: Condition = EVERYTHING,
+) -> list[Removal]:
+    """Return what each of some conditions takes away from those whom ``among`` finds."""
+    everybody = Query(among)
     alone = index.count_each(everybody, [Query(part) for part in parts], datasets=datasets)
     found = []
     for at, (part, number) in enumerate(zip(parts, alone, strict=True)):
-        others = Query(all_of((*parts[:at], *parts[at + 1 :])))
-        inner = _inner(part)
+        others = Query(all_of((among, *parts[:at], *parts[at + 1 :])))
+        inner = at_once(part)
         rests = [Has(all_of((*inner[:i], *inner[i + 1 :]))) for i in range(len(inner))]
-        without, *rest = index.count_each(others, [everybody, *map(Query, rests)], datasets=datasets)
+        without, *rest = index.count_each(others, [Query(EVERYTHING), *map(Query, rests)], datasets=datasets)
         singly = index.count_each(everybody, [Query(Has(each)) for each in inner], datasets=datasets) if inner else ()
         parts_of_it = tuple(
             Removal(condition=text_of(Has(each)), alone=by_itself, without=otherwise)
@@ -169,7 +175,7 @@ def removed(index: SearchIndex, parts: Sequence[Condition], *, datasets: Collect
     return found
 
 
-def _inner(part: Condition) -> tuple[Condition, ...]:
+def at_once(part: Condition) -> tuple[Condition, ...]:
     """Return what ``has(a AND b)`` asks of one acquisition at once."""
     return part.condition.parts if isinstance(part, Has) and isinstance(part.condition, And) else ()
 
@@ -210,7 +216,7 @@ def standing_of(index: SearchIndex, query: Query, participant: str, *, datasets:
 
 
 def _failure(index: SearchIndex, alone: Query, part: Condition, datasets: Collection[str] | None) -> Failure:
-    inner = tuple(Has(each) for each in _inner(part))
+    inner = tuple(Has(each) for each in at_once(part))
     met = index.count_each(alone, [Query(each) for each in inner], datasets=datasets)
     says = {name: _said(index, alone, name, datasets) for name in sorted(properties_of(part))}
     return Failure(

@@ -137,6 +137,15 @@ class Ancestry:
         parents = _parents(present, known, terms)
         return cls(known, {curie: _closure(curie, parents) for curie in parents}, frozenset(present))
 
+    def limited_to(self, told: Collection[str], counts: Mapping[str, tuple[int, int]]) -> Ancestry:
+        """Return the ancestry as if there were only some terms, with all above each.
+
+        In use are then those of which ``own`` is told, and those under which nothing else is left.
+        """
+        inner = {a for curie in told for a in self.above[curie] if a != curie and curie not in self.above[a]}
+        used = frozenset(curie for curie in told if counts[curie][1] or curie not in inner)
+        return Ancestry(self.terms, {curie: self.above[curie].intersection(told) for curie in told}, used)
+
     def covered(self, curie: str) -> frozenset[str]:
         """Return the terms in use that lie at a term or below it."""
         if not self._below:
