@@ -133,8 +133,15 @@ class TaskService:
             message=f"{task.document['pipeline_name']} {task.document['pipeline_version']}",
             run_record=datalad_run_record(spec, outputs=event.outputs, exit_code=event.exit_code or 0),
         )
-        hints = {name: output.derived_from for name, output in descriptor.outputs.items()}
-        return output_puts(task, derivative, event.outputs, commit=saved, derived_from=hints)
+        where = self._catalogue.data_path(derivative)
+        return output_puts(
+            task,
+            derivative,
+            event.outputs,
+            commit=saved,
+            hints=descriptor.outputs,
+            located=lambda path: self._catalogue.store.locate(where, saved, path),
+        )
 
     def _let_go(self, task: Record) -> None:
         """Keep the logs and free the runner's folder; a failure here loses nothing and is tried again by nobody."""

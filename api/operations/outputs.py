@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from api.catalogue import Catalogue
+from api.operations.measures import Measures, read_measures
 from api.operations.planning import sources_of
 from catalog.model import Commit, Put, Record
 from catalog.readers.bids.names import NameReader
 from catalog.readers.bids.schema import load_schema
 from catalog.tree import TreeFile
 from executors.model import StagedOutput
-from ontology.errors import ConflictError
+from executors.pipelines.extension import MeasuresRule, OutputHint
+from ontology.errors import ConflictError, SillageError
 from ontology.identifiers import new_iri
 from ontology.namespaces import DERIVED_FROM, GENERATED_BY, PART_OF
 
@@ -88,11 +90,20 @@ def output_puts(
     outputs: Sequence[StagedOutput],
     *,
     commit: str,
-    derived_from: Mapping[str, Sequence[str] | None],
+    hints: Mapping[str, OutputHint],
+    located: Callable[[str], Path],
 ) -> tuple[list[Put], list[dict[str, Any]]]:
     """Return the records of a task's outputs, and the members of its ``outputs``.
 
     An image becomes an Acquisition with the files of the same name beside it; any other file an Entity.
+
+    Args:
+        task: The task.
+        derivative: The dataset that its outputs were saved in.
+        outputs: The files.
+        commit: Which holds them.
+        hints: What the descriptor says of each output.
+        located: Where a file of the commit lies, by its path.
     """
     puts: list[Put] = []
     listed: list[dict[str, Any]] = []
@@ -100,7 +111,8 @@ def output_puts(
         lead = group[0]
         files = [_file(output, role=_role(output, lead)) for output in group]
         listed += [{k: f[k] for k in ("id", "path", "sha256", "size", "name")} for f in files]
-        sources = sources_of(task.document["inputs"], derived_from.get(lead.name))
+        hint = hints.get(lead.name)
+        sources = sources_of(task.document["inputs"], hint.derived_from if hint else None)
         puts.append(
             Put(
                 id=new_iri(),
@@ -113,12 +125,38 @@ def output_puts(
                     "commit": commit,
                     "derived": True,
                     "files": files,
+                    **_measured(group, hints, located),
                 },
                 edges=[(GENERATED_BY, task.id), (PART_OF, derivative.id), *sources],
                 action="entity.generate",
             )
         )
     return puts, listed
+
+
+def _measured(
+    group: Sequence[StagedOutput], hints: Mapping[str, OutputHint], located: Callable[[str], Path]
+) -> dict[str, Any]:
+    """Return the measures in those of some files that are declared to hold them, and what could not be read."""
+    values: dict[str, list[Any]] = {}
+    problems: list[dict[str, str]] = []
+    for output in group:
+        hint = hints.get(output.name)
+        if hint is not None and hint.measures is not None:
+            path = dataset_path(output)
+            found = _read(located, path, hint.measures)
+            for name, said in found.values.items():
+                values.setdefault(name, []).extend(said)
+            problems += found.problems
+    members: dict[str, Any] = {"measures": values} if values else {}
+    return members | ({"problems": problems} if problems else {})
+
+
+def _read(located: Callable[[str], Path], path: str, rule: MeasuresRule) -> Measures:
+    try:
+        return read_measures(located(path), path=path, rule=rule)
+    except SillageError as error:
+        return Measures(problems=[{"path": path, "field": "", "detail": error.detail}])
 
 
 def _grouped(outputs: Sequence[StagedOutput]) -> list[list[StagedOutput]]:

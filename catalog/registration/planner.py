@@ -15,7 +15,7 @@ from ontology.identifiers import new_iri
 from ontology.namespaces import DERIVED_FROM, PART_OF, SPECIALIZATION_OF
 
 REVISION_OF = "prov:wasRevisionOf"
-STEWARDED = ("access_rights",)
+STEWARDED = ("access_rights", "published_as")
 """Members of a Dataset that people decide after registration; a new reading leaves them alone."""
 
 _OURS = frozenset({DERIVED_FROM, PART_OF})

@@ -34,15 +34,30 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuresRule:
+    """How the measures in an output are read.
+
+    Attributes:
+        member: Member of the JSON object that holds them; None when it is the object itself.
+        units: UCUM codes by the name of the measure.
+    """
+
+    member: str | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputHint:
     """What becomes of an output.
 
     Attributes:
         derived_from: File inputs that it is derived from; None for all of them.
+        measures: How its measures are read; None when it holds none that can be searched.
         hints: Further members, passed on as they are.
     """
 
     derived_from: tuple[str, ...] | None = None
+    measures: MeasuresRule | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -183,6 +198,23 @@ def _rule(where: str, rule: Mapping[str, Any], files: set[str]) -> Iterator[Prob
     sources = rule.get("derived_from")
     if sources is not None and not (isinstance(sources, list) and all(source in list(files) for source in sources)):
         yield f"{where}/derived_from", "This is a list of file inputs of this descriptor."
+    yield from _measures(f"{where}/measures", rule.get("measures", False))
+
+
+def _measures(where: str, rule: Any) -> Iterator[Problem]:
+    if isinstance(rule, bool):
+        return
+    if not isinstance(rule, Mapping):
+        yield where, "This is true, or an object with member and units."
+        return
+    for name in rule:
+        if name not in ("member", "units"):
+            yield f"{where}/{name}", f"{name!r} is not known here; known are member, units."
+    if not isinstance(rule.get("member", ""), str):
+        yield f"{where}/member", "This is the name of a member of the JSON object."
+    units = rule.get("units", {})
+    if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
+        yield f"{where}/units", "This is an object of UCUM codes by the name of the measure."
 
 
 def selections_of(document: Mapping[str, Any]) -> dict[str, Selection]:
@@ -208,8 +240,18 @@ def hints_of(document: Mapping[str, Any]) -> dict[str, OutputHint]:
     for item in document.get("output-files") or []:
         rule = rules.get(item["id"], {})
         sources = rule.get("derived_from")
-        found[item["id"]] = OutputHint(derived_from=None if sources is None else tuple(sources), hints=dict(rule))
+        found[item["id"]] = OutputHint(
+            derived_from=None if sources is None else tuple(sources),
+            measures=_measures_of(rule.get("measures", False)),
+            hints=dict(rule),
+        )
     return found
+
+
+def _measures_of(rule: Any) -> MeasuresRule | None:
+    if isinstance(rule, Mapping):
+        return MeasuresRule(member=rule.get("member") or None, units=dict(rule.get("units", {})))
+    return MeasuresRule() if rule else None
 
 
 def resources_of(document: Mapping[str, Any]) -> Resources:

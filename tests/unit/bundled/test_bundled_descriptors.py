@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
-NAMES = ["anomaly-autoencoder", "anomaly-autoencoder-train", "image-qc"]
+VERSIONS = {"anomaly-autoencoder": "1.0.0", "anomaly-autoencoder-train": "1.0.0", "image-qc": "1.1.0"}
+NAMES = sorted(VERSIONS)
 
 ALLOWED = {"numpy", "scipy", "nibabel", "torch", "PIL"}
 
@@ -35,7 +36,7 @@ def test_the_executors_read_the_descriptor(name: str) -> None:
     from executors.pipelines.descriptor import PipelineDescriptor
 
     descriptor = PipelineDescriptor.parse(BUNDLED / name / "descriptor.json")
-    assert (descriptor.name, descriptor.version) == (name, "1.0.0")
+    assert (descriptor.name, descriptor.version) == (name, VERSIONS[name])
     assert descriptor.files == "."
     assert not descriptor.network
     assert descriptor.level == ("group" if name.endswith("-train") else "participant")

@@ -1,4 +1,4 @@
-"""image-qc 1.0.0: measures of image quality, one JSON file for each image and one report for each participant.
+"""image-qc 1.1.0: measures of image quality, one JSON file for each image and one report for each participant.
 
 Usage: python run.py --images IMAGE [IMAGE ...] [--out out]
 
@@ -22,7 +22,7 @@ from metrics import find_regions, measure, remarks  # noqa: E402
 from pictures import histogram, montage  # noqa: E402
 from report import Section, render  # noqa: E402
 
-NAME, VERSION = "image-qc", "1.0.0"
+NAME, VERSION = "image-qc", "1.1.0"
 BAD_DATA = 65
 
 
