@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from catalog.backends.testing import clean, dataset, do, listed
+from catalog.backends.testing import clean, dataset, do, listed, participant
 from catalog.model import (
     Change,
     Edge,
@@ -198,4 +198,15 @@ def test_of_many_writers_of_one_version_one_wins(repository: Repository) -> None
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(revise, range(64))) == 1
     assert repository.get(put.id).version == 2
+    assert clean(repository)
+
+
+def test_a_refused_commit_of_a_name_that_was_pointed_at_leaves_nothing(repository: Repository) -> None:
+    late = dataset("late")
+    do(repository, participant(late.id))
+    for _ in range(2):
+        with pytest.raises(ConflictError):
+            do(repository, late, Put(id=late.id, type="Task", document={}))
+    do(repository, late, dataset("another"))
+    assert [record.id for record in repository.list_records("Dataset", limit=1).items] == [late.id]
     assert clean(repository)

@@ -199,7 +199,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return Backend(
         lambda folder: Neo4jRepository.create(url, folder, name=f"laws/{uuid4()}"),
         lambda folder: remove_catalogue(url, folder),
-        thrift=2,
+        thrift=4,
     )
 
 

@@ -113,11 +113,12 @@ class Database:
     def writing(self) -> Iterator[Transaction]:
         """Begin a transaction that is rolled back unless it is committed; errors are the driver's own."""
         self._refuse_when_closed()
-        with (
-            self._driver.session(database=self.address.database) as session,
-            session.begin_transaction(timeout=WRITE_SECONDS) as transaction,
-        ):
-            yield transaction
+        with self._driver.session(database=self.address.database) as session:
+            transaction = session.begin_transaction(timeout=WRITE_SECONDS)
+            try:
+                yield transaction
+            finally:
+                transaction.close()  # as a context manager it would commit
 
     def translate(self, error: Exception) -> SillageError:
         """Return the error of the taxonomy that an error of the driver means."""
