@@ -107,10 +107,10 @@ def create_repository(directory: Path, settings: Settings, *, name: str, key: Si
     if url is None or url == SQLITE:
         return SqliteRepository.create(directory, name=name, key=key)
     with _needs("neo4j"):
-        engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
+        from catalog.backends.neo4j import Neo4jRepository
+
         user, password = _account(directory, settings, "repository") or (None, None)
-        made: Repository = engine.create(url, directory / KEYS, name=name, user=user, password=password, key=key)
-        return made
+        return Neo4jRepository.create(url, directory / KEYS, name=name, user=user, password=password, key=key)
 
 
 def open_repository(directory: Path, settings: Settings) -> Repository:
@@ -126,10 +126,10 @@ def open_repository(directory: Path, settings: Settings) -> Repository:
     if url is None or url == SQLITE:
         return SqliteRepository.open(directory)
     with _needs("neo4j"):
-        engine: Any = import_module("catalog.backends.neo4j").Neo4jRepository
+        from catalog.backends.neo4j import Neo4jRepository
+
         user, password = _account(directory, settings, "repository") or (None, None)
-        opened: Repository = engine.open(url, directory / KEYS, user=user, password=password)
-        return opened
+        return Neo4jRepository.open(url, directory / KEYS, user=user, password=password)
 
 
 def open_search(directory: Path, settings: Settings, terms: Terms, repository: Repository) -> SearchIndex:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ontology.errors import IntegrityError, InvalidRequestError, NotInstalledError
+from ontology.errors import IntegrityError, InvalidRequestError, NotInstalledError, SillageError
 from sillage.cli.output import People
 from sillage.cli.session import session_of
-from sillage.client import ProblemError
+from sillage.client import Client, ProblemError
 from sillage.exits import Exit
 
+_SECONDS = 1.0
 RepositoryUrl = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Server for records and ledger (neo4j://, bolt://); otherwise SQLite in DIR."),
@@ -68,12 +72,38 @@ def status(context: typer.Context) -> None:
     session.output.answer(body, lambda people: people.fields(body))
 
 
-def reindex(context: typer.Context) -> None:
-    """Rebuild every view from the ledger."""
+def reindex(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Rebuild nothing: compare the index with the ledger.")] = False,
+) -> int:
+    """Rebuild the search index from the ledger; a service answers from the old one meanwhile."""
     session = session_of(context)
-    with session.client() as client, session.output.progress("Rebuilding ..."):
-        body = client.post("reindex")
-    session.output.answer(body, lambda people: people.fields(body))
+    what = "Comparing ..." if check else "Rebuilding ..."
+    with session.client() as client, session.output.progress(what) as tell, _telling(client, tell):
+        body = client.request("POST", "/api/v1/reindex", params={"check": check}).json()
+    session.output.answer(body, lambda people: _verdict(people, body) if check else people.fields(body))
+    return Exit.DONE if body.get("valid", True) else Exit.NO
+
+
+@contextmanager
+def _telling(client: Client, tell: Callable[[str], None]) -> Iterator[None]:
+    """Ask once a second how far a rebuilding has come, and tell it."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(_SECONDS):
+            with suppress(SillageError, ProblemError):
+                rebuilt = client.get("status")["engines"]["search"].get("rebuilt")
+                if rebuilt is not None:
+                    tell(f"Rebuilding ... {100 * rebuilt:.0f} %")
+
+    asking = threading.Thread(target=ask, name="sillage-progress", daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        asking.join()
 
 
 def check(context: typer.Context) -> int:

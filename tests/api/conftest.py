@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from api.catalogue import create
+from api.engines import read_mark
+from api.settings import read_settings_file
+from ontology.terms import TermIndex
 from sillage.client import Client
 
 PEOPLE = (
@@ -72,6 +75,23 @@ def write_pipeline(
 COPY = 'mkdir -p out && for f in "$@"; do wc -c < "$f" > out/"$(basename "$f" .nii.gz)"_size.txt; done; echo done\n'
 
 
+def empty_servers(directory: Path) -> None:
+    """Take a catalogue out of the servers that its folder names."""
+    named = read_settings_file(directory)
+    if "search_url" in named:
+        from catalog.search.elasticsearch import ElasticsearchIndex
+
+        name = f"sillage-{str(read_mark(directory)).removeprefix('urn:uuid:')}"
+        with TermIndex.open(directory / "terms.sqlite") as terms:
+            index = ElasticsearchIndex.open(named["search_url"], terms, name=name)
+            index.drop()
+            index.close()
+    if "repository_url" in named:
+        from catalog.backends.neo4j.removal import remove_catalogue
+
+        remove_catalogue(named["repository_url"], directory / "keys")
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     return write_study(tmp_path / "study")
@@ -83,10 +103,22 @@ def other_study(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
+def engines() -> dict[str, str]:
+    """Servers that the catalogue is on: none; a module overrides it to run on others as well."""
+    return {}
+
+
+@pytest.fixture
+def on_servers(neo4j_url: str, elasticsearch_url: str) -> dict[str, str]:
+    return {"repository_url": neo4j_url, "search_url": elasticsearch_url}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, engines: dict[str, str]) -> Iterator[Path]:
     directory = tmp_path / "catalog"
-    create(directory, title="Test catalogue")
-    return directory
+    create(directory, title="Test catalogue", **engines)
+    yield directory
+    empty_servers(directory)
 
 
 @pytest.fixture

@@ -19,6 +19,13 @@ from sillage.client import Client, ProblemError
 QUERY = "under(diagnosis, 'demyelinating disease') AND age BETWEEN 30 AND 50 AND has(suffix = 'T1w')"
 
 
+@pytest.fixture(params=["in its folder", "on servers"])
+def engines(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The whole chain runs on either engine."""
+    named: dict[str, str] = request.getfixturevalue("on_servers") if request.param == "on servers" else {}
+    return named
+
+
 def test_registration_reports_what_was_found(client: Client, registered: dict[str, Any]) -> None:
     assert (registered["participants"], registered["acquisitions"]) == (4, 8)
     assert registered["version"] == "1"
@@ -175,9 +182,17 @@ def test_a_landing_page_is_for_everybody_only_once_it_is_published(client: Clien
     assert "http://datacite.org/schema/kernel-4" in kernel
 
 
-def test_a_backup_restores_to_the_same_catalogue(client: Client, batch: dict[str, Any], tmp_path: Path) -> None:
+def test_a_backup_restores_to_the_same_catalogue(
+    client: Client, batch: dict[str, Any], tmp_path: Path, engines: dict[str, str]
+) -> None:
     from api.archive import restore
 
+    if engines:
+        with pytest.raises(ProblemError) as refused:
+            client.download("backup", tmp_path / "backup.tar")
+        assert refused.value.status == 501
+        assert "sillage copy" in str(refused.value.next_step)
+        return
     client.download("backup", tmp_path / "backup.tar")
     restore(tmp_path / "backup.tar", tmp_path / "restored")
     with Client(catalog=tmp_path / "restored") as other:
