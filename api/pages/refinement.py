@@ -86,14 +86,14 @@ class Division:
 
     divider: Divider
     links: list[Link]
-    missing: int = 0
+    missing: int | None = None
     low: float | None = None
     high: float | None = None
 
 
 def dividers(catalogue: Catalogue, principal: Principal) -> tuple[Divider, ...]:
     """Return the properties that divide what the principal may read best."""
-    datasets = principal.datasets(Permission.READ)
+    datasets = principal.datasets(Permission.COUNT)
     catalogue.refresh_search()
     found = catalogue.search.facet_properties(datasets=datasets)
     usable = [info for info in found if "number" not in info.kinds or info.name in CUSTOMARY]
@@ -128,18 +128,26 @@ def divisions(answer: Mapping[str, Any], shown: Iterable[Divider], titles: Mappi
 
 def _division(root: Condition, answer: Mapping[str, Any], divider: Divider, titles: Mapping[str, str]) -> Division:
     if divider.kind == HISTOGRAM:
-        spread = answer["histograms"].get(divider.name) or {"bins": [], "missing": 0, "low": None, "high": None}
+        spread = answer["histograms"].get(divider.name) or {"bins": [], "missing": None, "low": None, "high": None}
         bars = _bars(root, spread)
         return Division(divider=divider, links=bars, missing=spread["missing"], low=spread["low"], high=spread["high"])
-    nodes = answer["trees"].get(divider.name) or []
-    if not any(node["parents"] for node in nodes):
-        nodes = []
+    nodes = _branches(answer["trees"].get(divider.name) or [])
     in_tree = {node["value"] for node in nodes}
     values = [value for value in answer["facets"].get(divider.name) or [] if value["value"] not in in_tree]
     return Division(
         divider=divider,
         links=[*_tree(root, divider, nodes), *(_value(root, divider, value, titles) for value in values)],
     )
+
+
+def _branches(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a tree without a root that says nothing, as nobody has just that; nothing where no branch is left."""
+    roots = [node for node in nodes if not node["parents"]]
+    if len(roots) == 1 and roots[0]["own"] == 0:
+        gone = roots[0]["value"]
+        below = [node for node in nodes if node is not roots[0]]
+        nodes = [{**node, "parents": [each for each in node["parents"] if each != gone]} for node in below]
+    return nodes if any(node["parents"] for node in nodes) else []
 
 
 def _value(root: Condition, divider: Divider, value: Mapping[str, Any], titles: Mapping[str, str]) -> Link:
@@ -204,29 +212,29 @@ def _text(query: Condition) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """A condition of a query, what it removes, and the query without it."""
+    """A condition of a query, what it removes, and the query without it; numbers that are not told are None."""
 
     condition: str
-    alone: int
-    without: int
+    alone: int | None
+    without: int | None
+    gain: int
     query: str
-    gain: float
 
 
 def remedies(found: Mapping[str, Any]) -> list[Remedy]:
     """Return the conditions of a query, the one that removed most first."""
     parts = conjuncts(parse(found["query"]).root)
-    most = max((each["without"] for each in found["conditions"]), default=0) or 1
-    listed = []
-    for at, each in enumerate(found["conditions"]):
-        rest = all_of((*parts[:at], *parts[at + 1 :]))
-        gain = (each["without"] - found["count"]) / most
-        listed.append(
-            Remedy(
-                condition=each["condition"], alone=each["alone"], without=each["without"], query=_text(rest), gain=gain
-            )
+    listed = [
+        Remedy(
+            condition=each["condition"],
+            alone=each["alone"],
+            without=each["without"],
+            gain=max(0, (each["without"] or 0) - (found["count"] or 0)),
+            query=_text(all_of((*parts[:at], *parts[at + 1 :]))),
         )
-    return sorted(listed, key=lambda remedy: -remedy.without)
+        for at, each in enumerate(found["conditions"])
+    ]
+    return sorted(listed, key=lambda remedy: -remedy.gain)
 
 
 def labels_of(catalogue: Catalogue, query: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ without scripts the form does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -105,8 +106,17 @@ def _answered(
         "divisions": divisions(found, shown, titles),
         "tree": json.dumps(found["query_json"] if asked else True),
         "labels": json.dumps(labels),
-        "count_text": f"{found['count']:,} participant{'' if found['count'] == 1 else 's'}",
+        "count_text": count_text(found),
+        "freezable": found.get("suppressed", found).get("readable", found["count"]),
     }
+
+
+def count_text(found: Mapping[str, Any]) -> str:
+    """Return in words how many match, as far as that is told."""
+    if found["count"] is None:
+        return f"fewer than {found['fewer_than']} participants"
+    least = "at least " if found["count"] and "suppressed" in found else ""
+    return f"{least}{found['count']:,} participant{'' if found['count'] == 1 else 's'}"
 
 
 def _candidates(catalogue: Catalogue, asked: str, error: InvalidRequestError | NotFoundError) -> list[Link]:

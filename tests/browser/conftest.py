@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +92,9 @@ def _fill(catalog: Path, folder: Path) -> dict[str, str]:
         return {"cohort": cohort["id"], "task": task["id"], "output": batch["outputs"][0]["id"], "doi": doi}
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory, bubblewrap: str) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    catalog = folder / "catalog"
-    create(catalog, title="Browser catalogue")
-    filled = _fill(catalog, folder)
-    log = folder / "server.log"
+@contextmanager
+def _served(catalog: Path, log: Path) -> Iterator[str]:
+    """Serve a catalogue on a free port; no traceback may be in its log."""
     with log.open("w") as errors:
         process = subprocess.Popen(
             [SILLAGE, "serve", "--catalog", str(catalog), "--port", "0"],
@@ -114,12 +111,70 @@ def site(tmp_path_factory: pytest.TempPathFactory, bubblewrap: str) -> Iterator[
                     break
                 except Exception:
                     time.sleep(0.1)
-        token = (catalog / "keys" / "administrator.token").read_text().strip()
-        yield Site(url=url, token=token, **filled)
+        yield url
         process.terminate()
         process.wait(20)
         process.stdout.close()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, bubblewrap: str) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    catalog = folder / "catalog"
+    create(catalog, title="Browser catalogue")
+    filled = _fill(catalog, folder)
+    with _served(catalog, folder / "server.log") as url:
+        token = (catalog / "keys" / "administrator.token").read_text().strip()
+        yield Site(url=url, token=token, **filled)
+
+
+CLINIC = (
+    "participant_id\tage\tsex\tdiagnosis\thandedness\tgroup",
+    "sub-01\t34\tF\trelapsing-remitting multiple sclerosis\tR\tcase",
+    "sub-02\t45\tM\trelapsing-remitting multiple sclerosis\tR\tcase",
+    "sub-03\t61\tF\tsecondary progressive multiple sclerosis\tn/a\tcase",
+    "sub-04\t28\tM\tmultiple sclerosis\tL\tcase",
+    "sub-05\t52\tF\thealthy\tR\tcontrol",
+    "sub-06\t39\tM\thealthy\tR\t<img src=x onerror=alert(1)>",
+)
+
+
+def _write_clinic(root: Path) -> Path:
+    root.mkdir(parents=True)
+    described = {"Name": "Clinic <b>study</b>", "BIDSVersion": "1.10.0", "License": "CC0"}
+    (root / "dataset_description.json").write_text(json.dumps(described))
+    (root / "participants.tsv").write_text("\n".join(CLINIC) + "\n")
+    for number in range(1, 7):
+        folder = root / f"sub-{number:02}" / "anat"
+        folder.mkdir(parents=True)
+        for suffix, echo in (("T1w", 0.003), ("FLAIR", 0.388)):
+            if suffix == "T1w" or number % 2:
+                stem = folder / f"sub-{number:02}_{suffix}"
+                stem.with_suffix(".nii.gz").write_bytes(b"an image\n")
+                stem.with_suffix(".json").write_text(json.dumps({"EchoTime": echo, "MagneticFieldStrength": 3}))
+    return root
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """A running service with six participants, nobody of whom has been worked with."""
+
+    url: str
+    token: str
+    dataset: str
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    folder = tmp_path_factory.mktemp("clinic")
+    catalog = folder / "catalog"
+    create(catalog, title="Clinic catalogue")
+    with Client(catalog=catalog) as client:
+        dataset = client.register_dataset(_write_clinic(folder / "study"))["id"]
+    with _served(catalog, folder / "server.log") as url:
+        token = (catalog / "keys" / "administrator.token").read_text().strip()
+        yield Clinic(url=url, token=token, dataset=dataset)
 
 
 @pytest.fixture(scope="session")
@@ -130,17 +185,40 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(params=[(1280, 900), (375, 740)], ids=["wide", "narrow"])
-def page(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Page]:
-    """A page of somebody who is logged in; any error that the browser reports fails the test."""
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
+SCREENS = {"wide": (1280, 900), "narrow": (375, 740)}
+
+
+@contextmanager
+def _opened(browser: Browser, size: tuple[int, int], url: str, token: str) -> Iterator[Page]:
+    """Open a page of somebody who is logged in; any error that the browser reports fails the test."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    opened.goto(f"{site.url}/login#{site.token}")
-    opened.wait_for_url(f"{site.url}/")
+    opened.goto(f"{url}/login#{token}")
+    opened.wait_for_url(f"{url}/")
     yield opened
     context.close()
     assert [error for error in errors if "400 (Bad Request)" not in error and "404 (Not Found)" not in error] == []
+
+
+@pytest.fixture(params=SCREENS.values(), ids=SCREENS)
+def page(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Page]:
+    """The first page of the site."""
+    with _opened(browser, request.param, site.url, site.token) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(browser: Browser, clinic: Clinic) -> Iterator[Page]:
+    """The clinic's search page on a large screen."""
+    with _opened(browser, SCREENS["wide"], clinic.url, clinic.token) as opened:
+        yield opened
+
+
+@pytest.fixture(params=SCREENS.values(), ids=SCREENS)
+def anywhere(request: pytest.FixtureRequest, browser: Browser, clinic: Clinic) -> Iterator[Page]:
+    """The clinic's search page on a large screen, and on a telephone."""
+    with _opened(browser, request.param, clinic.url, clinic.token) as opened:
+        yield opened

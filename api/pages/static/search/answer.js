@@ -2,6 +2,8 @@
 
 import { answer as fetchAnswer } from "./server.js";
 
+const PAUSE = 700;
+
 /** Put `found` in the place of `old`, keeping the focus and what was opened. */
 function swap(old, found) {
   const focused = old.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -37,8 +39,12 @@ export class Answer {
     for (const [value, label] of Object.entries(labels ? JSON.parse(labels) : {})) this.labels.set(value, label);
   }
 
-  /** Ask, show, and return `{tree, problem}`; null when a later question came in between. */
-  async ask(query, cursor = null) {
+  /**
+   * Ask, show, and return `{tree, problem, count}`; null when a later question came in between.
+   *
+   * Somebody who is `typing` is not told of a mistake before a pause: most are only half of what is meant.
+   */
+  async ask(query, { cursor = null, typing = false } = {}) {
     if (this.asking) this.asking.abort();
     const asking = new AbortController();
     this.asking = asking;
@@ -48,6 +54,10 @@ export class Answer {
     const begun = performance.now();
     try {
       const found = await fetchAnswer(parameters, asking.signal);
+      if (typing && found.querySelector("#new-problem")) {
+        await new Promise((resolve) => { setTimeout(resolve, PAUSE); });
+        if (asking.signal.aborted) return null;
+      }
       this.show(found);
     } catch (error) {
       if (error.name === "AbortError") return null;
@@ -96,7 +106,7 @@ export class Answer {
     event.preventDefault();
     const query = address.searchParams.get("q");
     if (address.searchParams.has("cursor")) {
-      this.ask(query, address.searchParams.get("cursor")).then(() => document.getElementById("count").scrollIntoView());
+      this.ask(query, { cursor: address.searchParams.get("cursor") }).then(() => document.getElementById("count").scrollIntoView());
     } else {
       this.follow(query);
     }

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { openEditor } from "./editor.js";
 import { CHOICES, line, quantity, testPhrase } from "./phrases.js";
 import { pickProperty } from "./picker.js";
-import { acquisition, asAcquisition, asGroup, asTest, emptyGroup, finished, fromServer, fromTest } from "./tree.js";
+import { acquisition, asAcquisition, asGroup, asTest, dropDrafts, emptyGroup, finished, fromServer, fromTest } from "./tree.js";
 
 const GROUPS = [["and", false, "all of these hold"], ["or", false, "any of these holds"], ["or", true, "none of these holds"], ["and", true, "not all of these hold"]];
 const WITHIN = [["and", "all of"], ["or", "any of"]];
@@ -41,23 +41,27 @@ export class Builder {
   }
 
   render() {
+    if (this.editing) this.editing.editor.dispose();
     this.editing = null;
+    this.boxes = new Map();
     this.element.replaceChildren(this.group(this.root, { level: "participant", root: true }));
   }
 
-  /** Draw anew after a change of structure, and tell. `focus` chooses what is then in focus. */
-  restructured(focus) {
+  /** Draw anew after a change of structure, and tell; then `part` of the group's head, or its way to add, is in focus. */
+  restructured(group, part = null) {
     this.render();
     this.changed();
-    const target = focus && this.element.querySelector(focus);
-    (target || this.element.querySelector(".add-condition")).focus();
+    const box = this.boxes.get(group) || this.boxes.get(this.root);
+    (part ? box.parentElement.querySelector(part) : box.querySelector(":scope > .adders > .add-condition")).focus();
   }
 
   group(group, { level, root = false }) {
     const list = h("ul", { class: "conditions" });
     group.args.forEach((_, index) => list.append(this.item(group, index, level)));
     const everybody = root && !group.args.length ? h("p", { class: "everybody" }, "Everybody. Add a condition to narrow the answer down, or click a value beside it.") : null;
-    return h("div", { class: root ? "group root" : "group" }, everybody, list, this.adders(group, level, root));
+    const box = h("div", { class: root ? "group root" : "group" }, everybody, list, this.adders(group, level, root));
+    this.boxes.set(group, box);
+    return box;
   }
 
   item(group, index, level) {
@@ -88,6 +92,8 @@ export class Builder {
     const value = said.value ? h("strong", {}, said.value) : h("em", {}, "choose");
     phrase.replaceChildren(h("span", { class: "property" }, said.property), ` ${said.verb} `.replace(/ {2}/, " "), value);
     if (said.below) phrase.append(h("span", { class: "below" }, " or narrower"));
+    const remove = phrase.parentElement && phrase.parentElement.querySelector(".remove");
+    if (remove) remove.setAttribute("aria-label", `Remove: ${line(null, test, this.labels)}`);
   }
 
   /** Open or close the editor of a condition; one is open at a time. */
@@ -125,7 +131,7 @@ export class Builder {
     if (group.args[index] && group.args[index].draft) {
       group.args.splice(index, 1);
       this.render();
-      this.element.querySelector(".add-condition").focus();
+      this.boxes.get(group)?.querySelector(":scope > .adders > .add-condition").focus();
     } else {
       row.classList.remove("wrong");
     }
@@ -134,16 +140,17 @@ export class Builder {
   images(group, index, images) {
     const put = (change) => {
       group.args[index] = acquisition({ ...images, ...change });
-      this.restructured(`[data-images="${index}"]`);
+      this.restructured(images.group, "select");
     };
     const counted = images.quantity !== "some" && images.quantity !== "none";
     const choices = CHOICES.includes(images.quantity) ? CHOICES : [...CHOICES, images.quantity];
-    const select = h("select", { "aria-label": "How many acquisitions", "data-images": index, on: { change: (event) => put({ quantity: event.target.value, n: counted ? images.n : 2 }) } },
+    const derived = images.group.args.some((each) => each.op === "=" && each.args[0].property === "derived" && each.args[1] === true);
+    const select = h("select", { "aria-label": "How many acquisitions", on: { change: (event) => put({ quantity: event.target.value, n: counted ? images.n : 2 }) } },
       choices.map((name) => h("option", { value: name, selected: name === images.quantity }, quantity(name))));
     const n = counted ? h("input", { type: "number", min: "0", step: "1", value: images.n, "aria-label": "Number of acquisitions", on: { change: (event) => put({ n: Math.max(0, Math.round(Number(event.target.value) || 0)) }) } }) : null;
-    const within = h("select", { "aria-label": "How conditions on the acquisition are joined", on: { change: (event) => { images.group.op = event.target.value; this.restructured(`[data-images="${index}"]`); } } },
+    const within = h("select", { "aria-label": "How conditions on the acquisition are joined", "data-within": true, on: { change: (event) => { images.group.op = event.target.value; this.restructured(images.group, "select[data-within]"); } } },
       WITHIN.map(([op, name]) => h("option", { value: op, selected: op === images.group.op }, name)));
-    const head = h("div", { class: "line head" }, h("span", {}, "has"), select, n, h("span", {}, "acquisition with"), within, h("span", {}, "these:"), this.remover(group, index, "the condition on acquisitions"));
+    const head = h("div", { class: "line head" }, h("span", {}, "has"), select, n, h("span", {}, derived ? "result of a pipeline with" : "acquisition with"), within, h("span", {}, "these:"), this.remover(group, index, "the condition on acquisitions"));
     return h("div", { class: "box images", role: "group", "aria-label": "Has an acquisition with" }, head, this.group(images.group, { level: "acquisition" }));
   }
 
@@ -152,16 +159,16 @@ export class Builder {
       const [op, negated] = GROUPS[Number(event.target.value)];
       inner.group.op = op;
       group.args[index] = negated ? { op: "not", args: [inner.group] } : inner.group;
-      this.restructured(`[data-group="${index}"]`);
+      this.restructured(inner.group, "select");
     };
-    const select = h("select", { "aria-label": "How the conditions of this group are joined", "data-group": index, on: { change } },
+    const select = h("select", { "aria-label": "How the conditions of this group are joined", on: { change } },
       GROUPS.map(([op, negated, name], at) => h("option", { value: at, selected: op === inner.op && negated === inner.negated }, name)));
     const head = h("div", { class: "line head" }, select, this.remover(group, index, "the group"));
     return h("div", { class: "box", role: "group", "aria-label": "Group of conditions" }, head, this.group(inner.group, { level }));
   }
 
   remover(group, index, what) {
-    const remove = () => { group.args.splice(index, 1); this.restructured(null); };
+    const remove = () => { group.args.splice(index, 1); this.restructured(group); };
     return h("button", { type: "button", class: "remove", "aria-label": `Remove: ${what}`, title: "Remove", on: { click: remove } }, "\u00d7");
   }
 
@@ -176,25 +183,30 @@ export class Builder {
     });
     bar.append(adder("+ Condition", pick, "add-condition"));
     if (people) {
-      const images = () => { group.args.push({ op: "has", args: [emptyGroup()] }); this.restructured(null); this.last(".images .add-condition").click(); };
-      bar.append(adder("+ Acquisition with \u2026", images, "add-images"));
+      const images = (...args) => this.nest(group, (inner) => ({ op: "has", args: [inner] }), { op: "and", args });
+      bar.append(adder("+ Acquisition with \u2026", () => images(), "add-images"));
+      bar.append(adder("+ Result of a pipeline \u2026", () => images({ op: "=", args: [{ property: "derived" }, true] }), "add-derived"));
     }
-    const nested = () => { group.args.push(emptyGroup(group.op === "or" ? "and" : "or")); this.restructured(null); this.last(".box .box .add-condition, .box .add-condition").click(); };
+    const nested = () => this.nest(group, (inner) => inner, emptyGroup(group.op === "or" ? "and" : "or"));
     bar.append(adder(root || group.op === "and" ? "+ Any of \u2026" : "+ All of \u2026", nested, "add-group"));
     return bar;
   }
 
-  last(selector) {
-    return [...this.element.querySelectorAll(selector)].pop();
+  /** Add a group to a group, and ask for its first condition. */
+  nest(group, wrapped, inner) {
+    group.args.push(wrapped(inner));
+    this.restructured(inner);
+    this.boxes.get(inner).querySelector(":scope > .adders > .add-condition").click();
   }
 
   /** Add a condition on a property to a group, and open its editor. */
   add(group, level, info) {
     const draft = { draft: { property: info.name, level: info.level, form: info.form } };
+    dropDrafts(this.root);
     const holder = level === "participant" && info.level === "acquisition" ? { op: "and", args: [draft] } : null;
     group.args.push(holder ? { op: "has", args: [holder] } : draft);
     this.render();
-    this.openDraft();
+    this.boxes.get(holder || group).querySelector(":scope > .conditions > .item:last-child .phrase").click();
   }
 
   /** Open the editor of a participant's property: of the condition that there is, or of a new one. */
@@ -203,12 +215,6 @@ export class Builder {
     if (!there) this.add(this.root, "participant", info);
     else if (!this.editing || this.editing.row !== there) there.querySelector(".phrase").click();
     this.element.scrollIntoView({ block: "nearest" });
-  }
-
-  openDraft() {
-    const rows = [...this.element.querySelectorAll(".condition")];
-    const row = rows.find((each) => each.querySelector(".phrase em"));
-    if (row) row.querySelector(".phrase").click();
   }
 
   /** Mark the conditions on a property that an error is about. */

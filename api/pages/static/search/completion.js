@@ -17,7 +17,7 @@ export class Completion {
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id, autocomplete: "off" };
     for (const [name, value] of Object.entries(roles)) field.setAttribute(name, value);
     const soon = debounced(() => this.ask(), 120);
-    field.addEventListener("input", soon);
+    field.addEventListener("input", () => { this.asked = false; soon(); });
     field.addEventListener("keydown", (event) => this.pressed(event));
     field.addEventListener("blur", () => this.close());
   }
@@ -38,6 +38,8 @@ export class Completion {
   offer(items) {
     const before = this.field.value;
     this.items = items.filter((item) => before.slice(item.start, item.end) !== item.text);
+    // What joins conditions need not be offered to somebody who may have come to the end.
+    if (!this.asked && this.items.every((item) => item.kind === "operator" && item.start === item.end)) this.items = [];
     if (!this.items.length) {
       this.close();
       return;
@@ -50,9 +52,11 @@ export class Completion {
 
   option(item, at) {
     const count = item.count === undefined || item.count === null ? "" : number(item.count);
-    const label = item.label && item.label !== item.text ? item.label : "";
+    const said = item.label && item.label !== item.text ? item.label : "";
+    const kind = said.includes("(") ? "" : KINDS[item.kind] ?? item.kind;
+    const first = item.kind === "term" && said ? [h("span", {}, said.replace(/ \([^()]*\)$/, "")), h("code", {}, item.text)] : [h("code", {}, item.text), h("small", {}, said)];
     return h("li", { role: "option", id: `${this.list.id}-${at}`, "aria-selected": "false", on: { mousedown: (event) => { event.preventDefault(); this.take(item); } } },
-      h("code", {}, item.text), h("small", {}, [label, KINDS[item.kind] ?? item.kind, count].filter(Boolean).join(" \u00b7 ")));
+      h("span", { class: "said" }, first), h("small", {}, [item.kind === "term" ? "" : kind, count].filter(Boolean).join(" \u00b7 ")));
   }
 
   activate(index) {
@@ -83,7 +87,7 @@ export class Completion {
   pressed(event) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.close();
     if (this.list.hidden) {
-      if (event.key === " " && event.ctrlKey) { event.preventDefault(); this.ask(); }
+      if (event.key === " " && event.ctrlKey) { event.preventDefault(); this.asked = true; this.ask(); }
       return;
     }
     const last = this.items.length - 1;

@@ -24,15 +24,16 @@ export function wordsField({ test, tell }) {
   return field({ name: "Words", value: test.text || "", hint, changed: (text) => tell({ text: text.trim() }) });
 }
 
-/** A period between two days. */
+/** A period: between two days, or what else the text says (durations, of ages). */
 export function periodField({ test, tell }) {
   const [from, to] = (test.text || "../..").split("/").map((end) => (end === ".." || end === undefined ? "" : end));
+  const type = [from, to].every((end) => /^$|^\d{4}-\d\d-\d\d$/.test(end)) ? "date" : "text";
   const ends = { from, to };
   const set = (name) => (value) => {
-    ends[name] = value;
+    ends[name] = value.trim();
     tell({ text: ends.from || ends.to ? `${ends.from || ".."}/${ends.to || ".."}` : "" });
   };
   return h("div", { class: "line period" },
-    field({ name: "From", type: "date", value: from.slice(0, 10), changed: set("from") }),
-    field({ name: "Until", type: "date", value: to.slice(0, 10), changed: set("to") }));
+    field({ name: "From", type, value: from, changed: set("from") }),
+    field({ name: "Until", type, value: to, changed: set("to") }));
 }

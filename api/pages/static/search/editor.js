@@ -18,13 +18,16 @@ const FORMS = {
   missing: ["is missing", null],
 };
 
+// What is written rather than chosen.
+const WORDY = /(^|[._])(description|title|comments?|notes?|report|instructions)$/;
+
 /** Return the forms that a property's conditions can have, the usual one first. */
 function formsOf(info, test) {
   if (test.property === "*") return ["words"];
-  const forms = [];
+  const forms = WORDY.test(test.property) ? ["words"] : [];
   if (info.kinds.includes("number")) forms.push("range");
   forms.push("values");
-  if (info.kinds.includes("text") || info.kinds.includes("term")) forms.push("like", "words");
+  if (info.kinds.includes("text") || info.kinds.includes("term")) forms.push("like", ...(forms[0] === "words" ? [] : ["words"]));
   if (info.examples.some((example) => /^'\d{4}-\d\d/.test(example))) forms.push("period");
   forms.push("present", "missing");
   return test.form && !forms.includes(test.form) ? [test.form, ...forms] : forms;

@@ -22,7 +22,7 @@ function start() {
   let typing = false;
 
   const askSoon = debounced(() => ask({ rebuild: typing }), CLICKING);
-  const askTyped = debounced(() => ask({ rebuild: true }), TYPING);
+  const askTyped = debounced(() => ask({ rebuild: true, patient: true }), TYPING);
 
   function built() {
     typing = false;
@@ -38,9 +38,9 @@ function start() {
     ask({ rebuild: true, record: tell });
   }
 
-  async function ask({ rebuild, record = true }) {
+  async function ask({ rebuild, record = true, patient = false }) {
     const query = text.value.trim();
-    const found = await answer.ask(query);
+    const found = await answer.ask(query, { typing: patient });
     if (!found) return;
     builder.blame(found.problem);
     if (found.problem !== null) return;
@@ -74,7 +74,7 @@ function start() {
   form.addEventListener("submit", (event) => {
     if (event.submitter && event.submitter.hasAttribute("formaction")) return;
     event.preventDefault();
-    askTyped.flush();
+    ask({ rebuild: true });
   });
   document.querySelector("main").addEventListener("click", async (event) => {
     const link = event.target.closest("[data-range]");

@@ -52,6 +52,13 @@ export function finished(node) {
   return counted ? counting(node.op, finished(counted) ?? true, node.args[1]) : node;
 }
 
+/** Remove what was begun and has no value. */
+export function dropDrafts(node) {
+  if (!node || !Array.isArray(node.args)) return;
+  node.args = node.args.filter((each) => !(each && each.draft));
+  node.args.forEach(dropDrafts);
+}
+
 /** Return `{quantity, n, group}` of a condition on acquisitions; null for any other. */
 export function asAcquisition(node) {
   if (node.op === "has") return { quantity: "some", n: 1, group: node.args[0] };
