@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from deploy.services.server import Server
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True, max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVICES = {"bubblewrap", "chromium", "neo4j_url", "elasticsearch_url"}
+SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url"}
 REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
 KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
 
@@ -81,10 +86,42 @@ def neo4j_url() -> str:
     return _server("neo4j")
 
 
+@pytest.fixture(scope="module")
+def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Neo4j of the test's own, to be killed, paused and started again."""
+    from deploy.services.server import Server, service
+    from deploy.services.service import ServiceError
+
+    server = Server(service("neo4j"), folder=tmp_path_factory.mktemp("neo4j"))
+    try:
+        server.start()
+    except ServiceError as error:
+        _missing("neo4j", str(error))
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def elasticsearch_url() -> str:
     """URL of a real Elasticsearch: the one in SILLAGE_TEST_ELASTICSEARCH, else one that is started here."""
     return _server("elasticsearch")
+
+
+@pytest.fixture(autouse=True)
+def _elasticsearch_backend(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make the server known to a test that runs over Elasticsearch, and remove what the test leaves there."""
+    if "elasticsearch" not in getattr(getattr(request.node, "callspec", None), "params", {}).values():
+        yield
+        return
+    from catalog.search.elasticsearch.connection import Limits, Server, address
+
+    url = os.environ["SILLAGE_TEST_ELASTICSEARCH"] = request.getfixturevalue("elasticsearch_url")
+    yield
+    server = Server(address(url), Limits())
+    left = server.ask("GET", f"/sillage-test-{os.getpid()}-*/_alias")
+    if left:
+        server.ask("DELETE", "/" + ",".join(left))
+    server.close()
 
 
 @pytest.fixture(scope="session")

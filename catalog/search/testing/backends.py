@@ -5,10 +5,14 @@ The contract suite and the property tests run unchanged over each; a backend fro
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from catalog.search.elasticsearch import ElasticsearchIndex
+from catalog.search.embedded import EmbeddedIndex
 from catalog.search.index import SearchIndex
 from catalog.search.sqlite import SqlIndex
 from catalog.search.testing.terms import SmallTerms
@@ -19,6 +23,19 @@ Opener = Callable[[Path], SearchIndex]
 ORACLE: Final = "sqlite"
 """The backend whose answers all others must give to the letter."""
 
+ELASTICSEARCH: Final = "SILLAGE_TEST_ELASTICSEARCH"
+"""Environment variable with the URL of a server; to be set before the backend of that name is opened."""
+
+
+def _on_elasticsearch(folder: Path) -> SearchIndex:
+    """Open an index that stands for a folder; its names begin with ``test-`` and the number of this process."""
+    name = f"test-{os.getpid()}-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    return ElasticsearchIndex.open(os.environ[ELASTICSEARCH], SmallTerms(), name=name)
+
+
 BACKENDS: Final[dict[str, Opener]] = {
     "sqlite": lambda folder: SqlIndex.open(folder / "search.sqlite", SmallTerms()),
+    "embedded": lambda folder: EmbeddedIndex.open(folder / "search", SmallTerms()),
+    "embedded-segments": lambda folder: EmbeddedIndex.open(folder / "search", SmallTerms(), fresh_records=5),
+    "elasticsearch": _on_elasticsearch,
 }
