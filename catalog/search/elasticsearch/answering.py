@@ -112,34 +112,34 @@ class Answering:
         return tuple(bucket["doc_count"] for bucket in found["aggregations"]["each"]["buckets"])
 
     def members(self) -> list[str]:
-        """Return the IRIs of all hits, sorted: read page by page from one point in time, in the index's own order."""
+        """Return the IRIs of all hits, sorted; many are read from one point in time, in the index's own order."""
+        found, more = self._keys({"sort": ["_doc"]}, f"/{self.scope.vocabulary.stamp.index}/_search")
+        return sorted(self._all_members() if more else found)
+
+    def _all_members(self) -> list[str]:
         server, index = self.scope.vocabulary.server, self.scope.vocabulary.stamp.index
         point = server.ask("POST", f"/{index}/_pit", keep_alive=_KEEP)["id"]
         found: list[str] = []
         try:
-            after: list[Any] = []
-            while True:
-                body: dict[str, Any] = {
-                    "query": self.query,
-                    "size": _PAGE,
-                    "sort": ["_shard_doc"],
-                    "track_total_hits": False,
-                    "_source": False,
-                    "docvalue_fields": ["key"],
-                    "pit": {"id": point, "keep_alive": _KEEP},
-                }
-                body |= {"search_after": after} if after else {}
-                page = server.ask("POST", "/_search", body, filter_path=_NEEDED)
-                point, hits = page["pit_id"], page.get("hits", {}).get("hits", [])
-                found += [hit["fields"]["key"][0] for hit in hits]
-                if len(hits) < _PAGE:
-                    return sorted(found)
-                after = hits[-1]["sort"]
+            more: list[Any] | None = []
+            while more is not None:
+                page: dict[str, Any] = {"sort": ["_shard_doc"], "pit": {"id": point, "keep_alive": _KEEP}}
+                keys, more = self._keys(page | ({"search_after": more} if more else {}), "/_search")
+                found += keys
+            return found
         finally:
             server.ask("DELETE", "/_pit", {"id": point})
 
+    def _keys(self, page: dict[str, Any], path: str) -> tuple[list[str], list[Any] | None]:
+        """Return the IRIs of one page of hits, and where the next one begins, if there is one."""
+        body = page | {"query": self.query, "size": _PAGE, "track_total_hits": False, "_source": False}
+        body["docvalue_fields"] = ["key"]
+        answer = self.scope.vocabulary.server.ask("POST", path, body, filter_path=_NEEDED)
+        hits = answer.get("hits", {}).get("hits", [])
+        return [hit["fields"]["key"][0] for hit in hits], hits[-1]["sort"] if len(hits) == _PAGE else None
 
-_NEEDED: Final = "pit_id,hits.hits.fields.key,hits.hits.sort"
+
+_NEEDED: Final = "hits.hits.fields.key,hits.hits.sort"
 
 
 def select(scope: Scope, bound: BoundQuery, participant: str, terms: Terms) -> list[str]:

@@ -80,12 +80,8 @@ class _OfDatasets:
     name: str
 
     def _groups(self) -> dict[str, tuple[Statement, list[str]]]:
-        """Return the values, each with its first statement and the datasets that have it."""
-        groups: dict[str, tuple[Statement, list[str]]] = {}
-        for iri in self.scope.visible:
-            for statement in self.scope.of_dataset(iri, self.name):
-                groups.setdefault(statement.facet, (statement, []))[1].append(iri)
-        return groups
+        """Return the values, each with a statement that stands for it and the datasets that have it."""
+        return said_by_datasets(self.name, self.scope.visible)
 
     @property
     def aggregation(self) -> Query:
