@@ -70,6 +70,7 @@ from catalog.search.value_tests import (
 from catalog.search.versions import VersionEqual, VersionKey, VersionRange, version_key
 from ontology.curies import canonical_iri, expand
 from ontology.errors import AmbiguousError, InvalidRequestError, NotFoundError
+from ontology.property_values import resolve_value
 
 __all__ = [
     "COMPARE",
@@ -284,7 +285,7 @@ class _Binder:
         if not used:
             return set()
         try:
-            found = self.terms.resolve(text)
+            found = resolve_value(self.terms, name.removeprefix("dataset."), text)
         except AmbiguousError as error:
             self.notices.append(f"{error.detail}: it was compared as a text only; give the CURIE to mean one of them")
             return set()
@@ -337,7 +338,7 @@ class _Binder:
 
     def _term(self, name: str, text: str) -> str:
         try:
-            found = self.terms.resolve(text)
+            found = resolve_value(self.terms, name.removeprefix("dataset."), text)
         except AmbiguousError as error:
             raise AmbiguousError(
                 error.detail,

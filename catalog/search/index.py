@@ -29,8 +29,8 @@ class Terms(Protocol):
     def get(self, ref: str) -> Term:
         """Return the term with this IRI or CURIE, or raise NotFoundError."""
 
-    def resolve(self, text: str) -> Resolution:
-        """Return the term that a text means, or raise NotFoundError or AmbiguousError."""
+    def resolve(self, text: str, *, within: Collection[str] = ()) -> Resolution:
+        """Return the term that a text means, at or below one of some, or raise NotFoundError or AmbiguousError."""
 
     def find(self, text: str, *, limit: int = 20) -> list[Term]:
         """Return terms as somebody types."""

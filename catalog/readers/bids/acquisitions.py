@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from catalog.readers.bids.gradients import Gradients
 from catalog.readers.bids.layout import Sidecars
-from catalog.readers.bids.mapping import Mapper, Values, add_value
+from catalog.readers.bids.mapping import Mapper, Values, add_value, measured
 from catalog.readers.bids.names import NamedFile
 from catalog.readers.bids.recordings import Recording
+from catalog.readers.bids.schema import load_schema
 from catalog.readers.bids.tables import MISSING, Table
 from catalog.readers.bids.timeline import stated_time
 from catalog.readers.contents import Contents
@@ -43,6 +44,7 @@ class Acquisitions:
         self._contents = contents
         self._mapper = mapper
         self._problems = problems
+        self._fields = load_schema().metadata
         self._scans: dict[str, Values] = {}
         self._samples: dict[tuple[str, str], Values] = {}
 
@@ -91,7 +93,18 @@ class Acquisitions:
         }
         if recording.shared:
             found["shared"] = recording.shared
+        measures = self._measures(metadata) if derived else {}
+        if measures:
+            found["measures"] = measures
         return found
+
+    def _measures(self, metadata: Document) -> Values:
+        """Return the numbers that a result's sidecar holds beside the fields of BIDS: what was measured in it."""
+        return {
+            name: [measured(given, source=name)]
+            for name, given in metadata.items()
+            if isinstance(given, int | float) and not isinstance(given, bool) and name not in self._fields
+        }
 
     def _properties(self, recording: Recording, metadata: Document) -> Values:
         first = recording.first

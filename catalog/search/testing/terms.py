@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from ontology.errors import AmbiguousError, NotFoundError
@@ -49,7 +50,7 @@ class SmallTerms:
                 return term
         raise NotFoundError(f"no term {ref!r}")
 
-    def resolve(self, text: str) -> Resolution:
+    def resolve(self, text: str, *, within: Collection[str] = ()) -> Resolution:
         """Return the term that a text means, or raise NotFoundError or AmbiguousError."""
         key = text.strip().casefold()
         found = [t.iri for t in TERMS.values() if key in (t.iri.casefold(), t.curie.casefold(), t.label)]
