@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from sillage.client import Client
+
 WHOLE = "under(diagnosis, 'DOID:2377') AND age BETWEEN 30 AND 50 AND has(suffix = 'T1w')"
 
 
@@ -216,4 +218,21 @@ def test_the_page_works_without_scripts(browser: Browser, clinic: Any) -> None:
     expect(page.get_by_role("status")).to_have_text("0 participants")
     page.get_by_role("link", name="which condition removed most").click()
     expect(page.locator("h1")).to_have_text("Which condition removed most")
+    context.close()
+
+
+def test_who_may_only_count_is_told_numbers_and_no_names(browser: Browser, clinic: Any) -> None:
+    with Client(url=clinic.url, token=clinic.token) as client:
+        made = client.post("principals", {"name": "Counter", "role": "counter", "dataset": clinic.dataset})
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{clinic.url}/login#{made['token']}")
+    page.wait_for_url(f"{clinic.url}/")
+    expect(count(page)).to_have_text("fewer than 10 participants")
+    expect(page.get_by_role("region", name="Participants")).to_contain_text("not who")
+    expect(page.get_by_role("button", name="Freeze")).to_have_count(0)
+    text(page).fill("sex = 'female'")
+    expect(builder(page).get_by_role("button", name=re.compile("^sex is"))).to_be_visible()
+    expect(count(page)).to_have_text("fewer than 10 participants")
+    assert "sub-0" not in page.content()
     context.close()

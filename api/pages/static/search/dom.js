@@ -40,17 +40,11 @@ export function number(value) {
   return typeof value === "number" ? value.toLocaleString("en") : String(value);
 }
 
-/** Return a function that waits until calls pause; `flush` runs a waiting call at once. */
+/** Return a function that waits until calls pause. */
 export function debounced(run, milliseconds) {
   let timer = null;
-  const call = () => {
+  return () => {
     clearTimeout(timer);
-    timer = setTimeout(() => { timer = null; run(); }, milliseconds);
+    timer = setTimeout(run, milliseconds);
   };
-  call.flush = () => {
-    clearTimeout(timer);
-    timer = null;
-    run();
-  };
-  return call;
 }

@@ -15,43 +15,44 @@ function start() {
   const form = document.querySelector("form.query");
   const text = form.elements.q;
   const labels = new Map();
-  const answer = new Answer({ labels, follow: (query) => set(query, { tell: true }) });
+  const answer = new Answer({ labels, follow: (query) => set(query, { record: true }) });
   const builder = new Builder(document.getElementById("builder"), { labels, changed: built });
   const panels = new Panels(() => text.value.trim());
   let shown = text.value;
-  let typing = false;
 
-  const askSoon = debounced(() => ask({ rebuild: typing }), CLICKING);
-  const askTyped = debounced(() => ask({ rebuild: true, patient: true }), TYPING);
+  const askSoon = debounced(() => ask({ rebuild: false }), CLICKING);
+  const askTyped = debounced(() => ask({ rebuild: true, typed: true }), TYPING);
 
   function built() {
-    typing = false;
     text.value = builder.text;
     fit();
     askSoon();
   }
 
   /** Show another query, from a link or from history. */
-  function set(query, { tell }) {
+  function set(query, { record }) {
     text.value = query;
     fit();
-    ask({ rebuild: true, record: tell });
+    ask({ rebuild: true, record });
   }
 
-  async function ask({ rebuild, record = true, patient = false }) {
+  /** Ask; what is typed is remembered once it makes sense, all else at once. */
+  async function ask({ rebuild, record = true, typed = false }) {
     const query = text.value.trim();
-    const found = await answer.ask(query, { typing: patient });
+    if (record && !typed) remember(query);
+    const found = await answer.ask(query, { typing: typed });
     if (!found) return;
     builder.blame(found.problem);
     if (found.problem !== null) return;
-    if (record && query !== shown) remember(query);
-    shown = query;
+    if (record) remember(query);
     if (rebuild) builder.show(found.tree);
     panels.refresh(found.count);
   }
 
   /** While one condition is edited, its steps are one step of the history. */
   function remember(query) {
+    if (query === shown) return;
+    shown = query;
     const address = query ? `/?q=${encodeURIComponent(query)}` : "/";
     const same = builder.editing && builder.editing.row === remember.row && builder.editing.row.isConnected;
     remember.row = builder.editing ? builder.editing.row : null;
@@ -68,9 +69,9 @@ function start() {
   window.addEventListener("popstate", (event) => {
     const query = event.state && typeof event.state.q === "string" ? event.state.q : new URLSearchParams(location.search).get("q") || "";
     shown = query;
-    set(query, { tell: false });
+    set(query, { record: false });
   });
-  text.addEventListener("input", () => { typing = true; fit(); askTyped(); });
+  text.addEventListener("input", () => { fit(); askTyped(); });
   form.addEventListener("submit", (event) => {
     if (event.submitter && event.submitter.hasAttribute("formaction")) return;
     event.preventDefault();
@@ -82,7 +83,7 @@ function start() {
     event.preventDefault();
     builder.refine(await property(link.dataset.range, "participant"));
   });
-  new Completion(text, { chosen: () => { typing = true; fit(); askTyped(); } });
+  new Completion(text, { chosen: () => { fit(); askTyped(); } });
   answer.adopt();
   builder.show(answer.tree);
   document.documentElement.classList.add("enhanced");
