@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -22,7 +19,7 @@ from catalog.backends.sqlite import SqliteRepository
 from catalog.repository import Repository
 from catalog.search.index import SearchIndex, Terms
 from catalog.search.sqlite import SqlIndex
-from ontology.errors import BackendUnavailableError, IntegrityError, NotInstalledError, SillageError
+from ontology.errors import BackendUnavailableError, IntegrityError
 from provenance.ledger.keys import SigningKey
 
 MARK: Final = "catalogue.toml"
@@ -106,11 +103,10 @@ def create_repository(directory: Path, settings: Settings, *, name: str, key: Si
     url = settings.repository_url
     if url is None or url == SQLITE:
         return SqliteRepository.create(directory, name=name, key=key)
-    with _needs("neo4j"):
-        from catalog.backends.neo4j import Neo4jRepository
+    from catalog.backends.neo4j import Neo4jRepository
 
-        user, password = _account(directory, settings, "repository") or (None, None)
-        return Neo4jRepository.create(url, directory / KEYS, name=name, user=user, password=password, key=key)
+    user, password = _account(directory, settings, "repository") or (None, None)
+    return Neo4jRepository.create(url, directory / KEYS, name=name, user=user, password=password, key=key)
 
 
 def open_repository(directory: Path, settings: Settings) -> Repository:
@@ -125,11 +121,10 @@ def open_repository(directory: Path, settings: Settings) -> Repository:
     url = settings.repository_url
     if url is None or url == SQLITE:
         return SqliteRepository.open(directory)
-    with _needs("neo4j"):
-        from catalog.backends.neo4j import Neo4jRepository
+    from catalog.backends.neo4j import Neo4jRepository
 
-        user, password = _account(directory, settings, "repository") or (None, None)
-        return Neo4jRepository.open(url, directory / KEYS, user=user, password=password)
+    user, password = _account(directory, settings, "repository") or (None, None)
+    return Neo4jRepository.open(url, directory / KEYS, user=user, password=password)
 
 
 def open_search(directory: Path, settings: Settings, terms: Terms, repository: Repository) -> SearchIndex:
@@ -147,18 +142,17 @@ def open_search(directory: Path, settings: Settings, terms: Terms, repository: R
         from catalog.search.embedded import EmbeddedIndex
 
         return EmbeddedIndex.open(directory / EMBEDDED_INDEX, terms)
-    with _needs("elasticsearch"):
-        engine: Any = import_module("catalog.search.elasticsearch").ElasticsearchIndex
-        name = origin_of(repository).replace("/", "-").lower()
-        authorities = settings.search_ca_file
-        opened: SearchIndex = engine.open(
-            url,
-            terms,
-            name=name,
-            auth=_account(directory, settings, "search"),
-            ca_certs=None if authorities is None else str(directory / authorities),
-        )
-        return opened
+    from catalog.search.elasticsearch import ElasticsearchIndex
+
+    name = origin_of(repository).replace("/", "-").lower()
+    authorities = settings.search_ca_file
+    return ElasticsearchIndex.open(
+        str(url),
+        terms,
+        name=name,
+        auth=_account(directory, settings, "search"),
+        ca_certs=None if authorities is None else str(directory / authorities),
+    )
 
 
 def _remove_views(directory: Path, *, keep: str | None) -> None:
@@ -176,18 +170,6 @@ def _remove_views(directory: Path, *, keep: str | None) -> None:
 def origin_of(repository: Repository) -> str:
     """Return the name of a repository's ledger (C2SP tlog-checkpoint, origin)."""
     return repository.verifier_key().partition("+")[0]
-
-
-def state_of(read: Any) -> tuple[int | None, SillageError | None]:
-    """Return the sequence number that an engine gives, or why it gives none.
-
-    Args:
-        read: Asks the engine.
-    """
-    try:
-        return int(read()), None
-    except SillageError as error:
-        return None, error
 
 
 def _account(directory: Path, settings: Settings, part: str) -> tuple[str, str] | None:
@@ -212,16 +194,4 @@ def _account(directory: Path, settings: Settings, part: str) -> tuple[str, str] 
             f"the password of the {part} cannot be read from its file",
             field=f"{part}_password_file",
             next_step=f"Mend the setting {part}_password_file, or give SILLAGE_{part.upper()}_PASSWORD.",
-        ) from error
-
-
-@contextmanager
-def _needs(extra: str) -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != extra:
-            raise
-        raise NotInstalledError(
-            f"this catalogue is on {extra}, whose client is not installed", next_step=f'pip install "sillage[{extra}]"'
         ) from error
