@@ -14,7 +14,7 @@ from typing import Any, Final
 from ontology.errors import InvalidRequestError
 
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-_WIDTH, _LEFT, _RIGHT, _TOP = 640, 150, 60, 14
+_WIDTH, _LEFT, _RIGHT, _TOP = 640, 150, 84, 14
 _ROW, _BAR, _AXIS, _LINE = 64, 28, 34, 18
 _MAX_LABEL: Final = 22
 _STYLE: Final = "font:12px system-ui,sans-serif;fill:currentColor"
@@ -39,7 +39,9 @@ def plot(report: Mapping[str, Any], name: str) -> str:
 
 def _histograms(found: Mapping[str, Any], groups: Sequence[str], against: str) -> str:
     bins = found["bins"]
-    tallest = max((count for item in bins for count in item["counts"]), default=0)
+    # Shares of each group, so that groups of different size can be compared by shape.
+    shares = [[item["counts"][at] / max(1, _known(found, at)) for at in range(len(groups))] for item in bins]
+    tallest = max((share for row in shares for share in row), default=0.0)
     width = _WIDTH - _LEFT - _RIGHT
     step = width / max(1, len(bins))
     parts: list[str] = []
@@ -49,7 +51,7 @@ def _histograms(found: Mapping[str, Any], groups: Sequence[str], against: str) -
         parts.append(_text(_WIDTH - _RIGHT + 6, base - 18, f"n = {_known(found, at)}", "start"))
         for place, item in enumerate(bins):
             count = item["counts"][at]
-            height = 0 if not tallest else (_ROW - 16) * count / tallest
+            height = (_ROW - 16) * shares[place][at] / tallest if tallest else 0.0
             said = f"{label}: {count} from {item['low']} to {item['high']}"
             if count:
                 parts.append(_bar(_LEFT + place * step + 0.5, base - height, step - 1, height, _COLOURS[at % 8], said))

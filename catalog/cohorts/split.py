@@ -34,6 +34,7 @@ _PASSES: Final = 20
 _QUANTILES: Final = 4
 
 _FAR: Final = 0.02
+_LARGE_FAMILY: Final = 20
 
 Edges = list[tuple[str, str]]
 
@@ -296,6 +297,10 @@ def notices(document: Mapping[str, Any]) -> list[str]:
             said.append(f"part {part['name']} holds {share:.1%} of the participants, not {part['fraction']:.1%}")
     if document["withdrawn"]:
         said.append(f"{document['withdrawn']} participants were withdrawn since and are in no part")
+    largest = document["groups"]["largest"]
+    if largest > max(_LARGE_FAMILY, document["count"] / 10):
+        named = ", ".join(document["together"]["properties"]) or "the links between records"
+        said.append(f"{largest} participants belong to one group: see whether {named} really says who is kin")
     if document["groups"]["count"] == document["count"]:
         said.append("no two participants were found to belong together")
     return said
