@@ -144,7 +144,7 @@ def open_search(directory: Path, settings: Settings, terms: Terms, repository: R
         return EmbeddedIndex.open(directory / EMBEDDED_INDEX, terms)
     from catalog.search.elasticsearch import ElasticsearchIndex
 
-    name = origin_of(repository).replace("/", "-").lower()
+    name = origin_of(repository).rpartition("/")[2].lower()
     authorities = settings.search_ca_file
     return ElasticsearchIndex.open(
         str(url),

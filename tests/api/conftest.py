@@ -78,10 +78,10 @@ COPY = 'mkdir -p out && for f in "$@"; do wc -c < "$f" > out/"$(basename "$f" .n
 def empty_servers(directory: Path) -> None:
     """Take a catalogue out of the servers that its folder names."""
     named = read_settings_file(directory)
-    if "search_url" in named:
+    if named.get("search_url", "").startswith("http"):
         from catalog.search.elasticsearch import ElasticsearchIndex
 
-        name = f"sillage-{str(read_mark(directory)).removeprefix('urn:uuid:')}"
+        name = str(read_mark(directory)).removeprefix("urn:uuid:")
         with TermIndex.open(directory / "terms.sqlite") as terms:
             index = ElasticsearchIndex.open(named["search_url"], terms, name=name)
             index.drop()
@@ -111,6 +111,15 @@ def engines() -> dict[str, str]:
 @pytest.fixture
 def on_servers(neo4j_url: str, elasticsearch_url: str) -> dict[str, str]:
     return {"repository_url": neo4j_url, "search_url": elasticsearch_url}
+
+
+@pytest.fixture
+def take_from_servers() -> Iterator[Callable[[Path], None]]:
+    """Name a folder whose catalogue is taken out of its servers when the test ends."""
+    named: list[Path] = []
+    yield named.append
+    for directory in named:
+        empty_servers(directory)
 
 
 @pytest.fixture
