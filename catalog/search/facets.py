@@ -38,6 +38,25 @@ def facet_values(counts: Iterable[FacetCount], terms: Terms) -> tuple[FacetValue
     return tuple(values[:FACET_VALUES])
 
 
+def said_by_datasets(name: str, datasets: Mapping[K, DatasetEntry]) -> dict[str, tuple[Statement, list[K]]]:
+    """Return, for each distinct value that datasets have of a property, one that stands for it, and who has it.
+
+    Spellings of one value count together; the first by alphabet stands for them, whatever the datasets' order.
+    """
+    found: dict[str, tuple[Statement, list[K]]] = {}
+    for key, entry in datasets.items():
+        for statement in of_dataset(name, entry):
+            shown, keys = found.get(statement.facet, (statement, []))
+            if keys[-1:] != [key]:
+                keys.append(key)
+            found[statement.facet] = (min(shown, statement, key=_spelled), keys)
+    return found
+
+
+def _spelled(statement: Statement) -> tuple[str, str]:
+    return f"{statement.text or ''} {statement.label or ''}", repr(statement)
+
+
 def properties_of_datasets(
     datasets: Mapping[K, DatasetEntry], count: Callable[[Level, Sequence[K]], int]
 ) -> Iterator[PropertyInfo]:

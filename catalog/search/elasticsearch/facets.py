@@ -22,13 +22,14 @@ from catalog.search.elasticsearch.encoding import (
 )
 from catalog.search.elasticsearch.queries import PREFIX, Query, every_of, nested
 from catalog.search.elasticsearch.scope import Scope
-from catalog.search.facets import FacetCount
+from catalog.search.facets import FacetCount, said_by_datasets
 from catalog.search.in_use import check_property
 from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.projection import Statement
 from ontology.errors import InvalidRequestError
 
 _BUCKETS: Final = 10_000
+_GROUPS: Final = 1_000
 _SPECIAL: Final = re.compile(r'[.?+*|{}\[\]()"\\#@&<>~^-]')
 
 
@@ -149,8 +150,8 @@ class _OfValues:
         """Yield how many hits have an acquisition with any of some spellings, group by group."""
         seen = self.scope.seen(self.level)
         having = [nested(every_of([*seen, {"terms": {self._field: terms}}])) for terms in groups]
-        for start in range(0, len(having), _BUCKETS // 10):
-            some = having[start : start + _BUCKETS // 10]
+        for start in range(0, len(having), _GROUPS):
+            some = having[start : start + _GROUPS]
             body = {"query": query, "size": 0, "aggs": {"groups": {"filters": {"filters": some}}}}
             answer = self.scope.vocabulary.search(body)["aggregations"]["groups"]
             yield from (bucket["doc_count"] for bucket in answer["buckets"])

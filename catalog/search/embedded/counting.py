@@ -9,7 +9,7 @@ import numpy as np
 
 from catalog.search.embedded.answering import Answering, Found
 from catalog.search.embedded.column import Array, Column, spread
-from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
+from catalog.search.facets import FACET_VALUES, FacetCount, facet_values, said_by_datasets
 from catalog.search.in_use import check_property
 from catalog.search.index import FacetValue
 from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
@@ -55,16 +55,12 @@ class Counting:
 
     def _of_datasets(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each thing that records have from their dataset, the hits that have it."""
-        keys: dict[str, list[int]] = {}
-        shown: dict[str, Statement] = {}
-        for key in self.scope.visible:
-            for statement in self.scope.of_dataset(key, name):
-                keys.setdefault(statement.facet, []).append(key)
-                shown.setdefault(statement.facet, statement)
+        said = said_by_datasets(name, self.scope.visible)
+        keys = {facet: found for facet, (_, found) in said.items()}
         numbers = Counter[str]()
         for found in self.answering.found:
             numbers.update(_in_datasets(found, level, keys))
-        return [FacetCount(shown[facet], count) for facet, count in numbers.items() if count]
+        return [FacetCount(said[facet][0], count) for facet, count in numbers.items() if count]
 
     def _of_values(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it."""

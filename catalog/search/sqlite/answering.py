@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from catalog.search.binding import BoundQuery, check_property
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
-from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
+from catalog.search.facets import FACET_VALUES, FacetCount, facet_values, said_by_datasets
 from catalog.search.index import FacetValue, Hit, Terms
 from catalog.search.names import ANY, OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.paging import Position
@@ -162,15 +162,10 @@ class Answering:
 
     def _counts_of_dataset(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each thing that records have from their dataset, the hits that have it."""
-        keys: dict[str, list[int]] = {}
-        shown: dict[str, Statement] = {}
-        for key in self.scope.visible:
-            for statement in self.scope.of_dataset(key, name):
-                keys.setdefault(statement.facet, []).append(key)
-                shown.setdefault(statement.facet, statement)
         counted = _IN_DATASETS[level]
-        rows = {facet: self.db.execute(counted, (json.dumps(found),)).fetchone() for facet, found in keys.items()}
-        return [FacetCount(shown[facet], count) for facet, (count,) in rows.items() if count]
+        said = said_by_datasets(name, self.scope.visible).values()
+        rows = [(shown, self.db.execute(counted, (json.dumps(keys),)).fetchone()) for shown, keys in said]
+        return [FacetCount(shown, count) for shown, (count,) in rows if count]
 
     def _counts(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it.
