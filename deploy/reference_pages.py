@@ -82,6 +82,10 @@ def access_page() -> str:
         + ", ".join(f"`{p}`" for p in sorted(CATALOGUE_WIDE))
         + ") is given only",
         "by a grant on the whole catalogue.\n",
+        "A `counter` is told how many participants match, and by facets, histograms and trees of terms: in whole",
+        "multiples of the grant's minimum (`sillage grant AGENT counter --dataset D --minimum 10`), and nothing of fewer.",
+        "It sees the record of the dataset and no participant, acquisition, file, report, lineage or cohort. See",
+        "[privacy](../explanation/privacy.md#who-may-only-count).\n",
         "| permission | " + " | ".join(roles) + " |",
         "|---|" + "---|" * len(roles),
     ]

@@ -164,13 +164,22 @@ class Client:
         query: str,
         *,
         facets: Sequence[str] = (),
+        histograms: Sequence[str] = (),
+        trees: Sequence[str] = (),
         explain: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
         """Return who matches a CQL2 query."""
-        body = {"query": query, "facets": list(facets), "explain": explain, "cursor": cursor, "limit": limit}
-        answer: dict[str, Any] = self.post("cohorts/query", body)
+        body = {"query": query, "facets": list(facets), "histograms": list(histograms), "trees": list(trees)}
+        answer: dict[str, Any] = self.post(
+            "cohorts/query", {**body, "explain": explain, "cursor": cursor, "limit": limit}
+        )
+        return answer
+
+    def why_not(self, query: str, *, participant: str | None = None) -> dict[str, Any]:
+        """Return what each condition of a query takes away, and which of them a participant does not meet."""
+        answer: dict[str, Any] = self.post("cohorts/why-not", {"query": query, "participant": participant})
         return answer
 
     def freeze_cohort(self, query: str, *, label: str | None = None) -> dict[str, Any]:

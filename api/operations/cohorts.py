@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from api.access import Permission, Principal
@@ -80,28 +80,35 @@ def find(
     if scopes is not None:
         body |= counting.counts_of(scopes, answer, parsed, facets=facets)
         body["notices"] += scopes.notices
-    body["histograms"] = {name: _histogram(catalogue, principal, scopes, parsed, name) for name in histograms}
-    body["trees"] = {name: _tree(catalogue, principal, scopes, parsed, name) for name in trees}
+    draw = _Drawing(catalogue, principal, scopes, parsed)
+    body["histograms"] = {name: draw.histogram(name) for name in histograms}
+    body["trees"] = {name: draw.tree(name) for name in trees}
     noted = {"query": parsed.text, "count": body["count"], "shown": [hit.id for hit in answer.items]}
     records.note_access(catalogue, principal, "cohort.query", catalogue.iri, noted)
     return body
 
 
-def _histogram(
-    catalogue: Catalogue, principal: Principal, scopes: Scopes | None, query: Query, name: str
-) -> dict[str, Any]:
-    if scopes is not None:
-        return counting.histogram(scopes, query, name)
-    return histogram(catalogue.search, query, name, datasets=principal.datasets(Permission.READ)).to_json()
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Draws one answer, by what the principal may read and count; ``scopes`` where that differs."""
 
+    catalogue: Catalogue
+    principal: Principal
+    scopes: Scopes | None
+    query: Query
 
-def _tree(
-    catalogue: Catalogue, principal: Principal, scopes: Scopes | None, query: Query, name: str
-) -> list[dict[str, Any]]:
-    if scopes is not None:
-        return counting.tree(scopes, catalogue.terms, query, name)
-    datasets = principal.datasets(Permission.READ)
-    return [node.to_json() for node in term_tree(catalogue.search, catalogue.terms, query, name, datasets=datasets)]
+    def histogram(self, name: str) -> dict[str, Any]:
+        if self.scopes is not None:
+            return counting.histogram(self.scopes, self.query, name)
+        datasets = self.principal.datasets(Permission.READ)
+        return histogram(self.catalogue.search, self.query, name, datasets=datasets).to_json()
+
+    def tree(self, name: str) -> list[dict[str, Any]]:
+        terms = self.catalogue.terms
+        if self.scopes is not None:
+            return counting.tree(self.scopes, terms, self.query, name)
+        datasets = self.principal.datasets(Permission.READ)
+        return [node.to_json() for node in term_tree(self.catalogue.search, terms, self.query, name, datasets=datasets)]
 
 
 def why_not(

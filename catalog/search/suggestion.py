@@ -10,7 +10,7 @@ from catalog.search.conditions import EVERYTHING, literal_text, name_text
 from catalog.search.index import FacetValue, PropertyInfo, SearchIndex, Terms
 from catalog.search.names import MEASURE, Level, fold
 from catalog.search.query import Query
-from catalog.search.rollup import Property
+from catalog.search.rollup import Ancestry, Property
 from catalog.search.unfinished import Expected, Place, place_of
 from ontology.errors import InvalidRequestError, NotFoundError, SillageError
 from ontology.term_model import Term
@@ -198,11 +198,10 @@ class _Suggesting:
         except InvalidRequestError:
             return []  # as of a name that is different for everyone, or that nobody has
         shared = [value for value in values if value.count >= self.least or name == "dataset"]
-        named = {value.value: self._term(value.value) for value in shared}
+        named = {value.value: self._term(value.value) for value in values}
         if self.place.function == "under":
-            return self._terms(Property(name, self.place.level), [term for term in named.values() if term])
-        found = [*self._in_use(name, shared, named)]
-        return found or self._terms(Property(name, self.place.level), []) if any(named.values()) else found
+            return self._terms(Property(name, self.place.level), shared, named)
+        return list(self._in_use(name, shared, named))
 
     def _measures(self) -> list[Suggestion]:
         names = [(i.name.removeprefix(MEASURE), i.count) for i in self._known() if i.name.startswith(MEASURE)]
@@ -233,14 +232,16 @@ class _Suggesting:
             )
         yield from (made for _, made in sorted(ranked, key=lambda pair: pair[0]))
 
-    def _terms(self, property: Property, used: list[Term]) -> list[Suggestion]:
-        """Return terms that are called so, those with participants first; ``used`` are in use as they are."""
+    def _terms(
+        self, property: Property, shared: Iterable[FacetValue], named: dict[Any, Term | None]
+    ) -> list[Suggestion]:
+        """Return terms that are called so, those with participants first."""
         typed = self.place.typed
-        candidates = {
-            term.curie: term for term in used if _rank(typed, term.curie, term.label, *term.synonyms) is not None
-        }
+        used = [term for value in shared if (term := named[value.value])]
+        fitting = (term for term in used if _rank(typed, term.curie, term.label, *term.synonyms) is not None)
+        candidates = {term.curie: term for term in fitting}
         if typed:
-            candidates |= {term.curie: term for term in self.terms.find(typed, limit=TERMS) if not term.deprecated}
+            candidates |= {term.curie: term for term in self._called(typed, filter(None, named.values()))}
         chosen = list(candidates.values())[: 2 * TERMS]
         if not chosen:
             return []
@@ -252,6 +253,14 @@ class _Suggesting:
         ]
         told = [each if (each.count or 0) >= self.least else replace(each, count=None) for each in found]
         return sorted(told, key=lambda each: (each.count is None, _rank(typed, each.label) or 0, -(each.count or 0)))
+
+    def _called(self, typed: str, used: Iterable[Term]) -> Iterator[Term]:
+        """Yield terms that are called so; where there are some in use, those that share an ancestor with one."""
+        known = Ancestry.of([term.curie for term in used], self.terms).above
+        kind = frozenset().union(*known.values())
+        for term in self.terms.find(typed, limit=2 * TERMS):
+            if not term.deprecated and (not kind or kind & Ancestry.of([term.curie], self.terms).above[term.curie]):
+                yield term
 
     def _count(self, conditions: list[Query]) -> tuple[int, ...]:
         try:

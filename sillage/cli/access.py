@@ -12,8 +12,12 @@ from sillage.cli.session import session_of
 from sillage.client import segment
 
 group = typer.Typer(help="Tokens: create, list, revoke.", no_args_is_help=True)
-Role = Annotated[str, typer.Argument(help="reader, contributor, steward, operator, auditor or administrator.")]
+Role = Annotated[str, typer.Argument(help="counter, reader, contributor, steward, operator, auditor or administrator.")]
 Dataset = Annotated[str | None, typer.Option(help="Only on this dataset; unset: the whole catalogue.")]
+Minimum = Annotated[
+    int | None,
+    typer.Option(min=1, help="For a counter: the fewest participants that are told; unset: as the settings say."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,12 +32,14 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whom it is for.")],
     role: Annotated[str | None, typer.Option(help="First role.")] = None,
     dataset: Dataset = None,
+    minimum: Minimum = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires.")] = 365,
 ) -> None:
     """Make an agent with a token; the token is shown this once."""
     session = session_of(context)
     with session.client() as client:
-        body = client.post("principals", {"name": name, "role": role, "dataset": dataset, "days": days})
+        asked = {"name": name, "role": role, "dataset": dataset, "minimum": minimum, "days": days}
+        body = client.post("principals", asked)
     session.output.answer(body, lambda people: people.fields(body))
 
 
@@ -60,11 +66,12 @@ def grant(
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Id of the agent.")],
     role: Role,
     dataset: Dataset = None,
+    minimum: Minimum = None,
     withdraw: Annotated[bool, typer.Option(help="Take the role back instead.")] = False,
 ) -> None:
     """Give an agent a role on a dataset or on the whole catalogue."""
     session = session_of(context)
-    body = {"agent": agent, "role": role, "dataset": dataset}
+    body = {"agent": agent, "role": role, "dataset": dataset, "minimum": minimum}
     with session.client() as client:
         if withdraw:
             client.request("DELETE", "/api/v1/grants", json=body)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sillage.cli import cohort_objects
+from sillage.cli import cohort_objects, search
 from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.output import People, short
 from sillage.cli.session import session_of
@@ -18,6 +18,7 @@ Query = Annotated[str, typer.Argument(metavar="CQL2", help="Query; see docs/refe
 
 def add_to(app: typer.Typer) -> None:
     """Put the group on the command line."""
+    search.add_to(group)
     cohort_objects.add_to(group)
     app.add_typer(group, name="cohort")
 
@@ -27,15 +28,24 @@ def find(
     context: typer.Context,
     query: Query,
     facets: Annotated[str, typer.Option(help="Properties to count, separated by commas.")] = "",
+    histograms: search.Histograms = "",
+    trees: search.Trees = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say why each participant matches.")] = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> None:
     """Find participants across datasets."""
     session = session_of(context)
-    names = [name.strip() for name in facets.split(",") if name.strip()]
     with session.client() as client:
-        body = client.find_cohort(query, facets=names, explain=explain, cursor=cursor, limit=limit)
+        body = client.find_cohort(
+            query,
+            facets=search.names_of(facets),
+            histograms=search.names_of(histograms),
+            trees=search.names_of(trees),
+            explain=explain,
+            cursor=cursor,
+            limit=limit,
+        )
     session.output.answer(body, lambda people: _answer(people, body))
 
 
@@ -92,7 +102,8 @@ def _answer(people: People, body: dict[str, Any]) -> None:
     for name, values in body["facets"].items():
         people.say(f"\n{name}: " + ", ".join(f"{v['label'] or v['value']} ({v['count']})" for v in values))
     more = f"; the next page: --cursor {body['next']}" if body["next"] else ""
-    people.say(f"{body['count']} participants match{more}")
+    search.draw(people, body)
+    people.say(f"{search.how_many(body)}{more}")
 
 
 def _reason(reason: dict[str, Any]) -> str:
