@@ -33,7 +33,11 @@ STRIPES = 32
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 120.0
 WRITE_SECONDS = 900.0
+ACQUIRE_SECONDS = 15.0
+"""So long a thread waits for a connection, its greeting by the server included."""
 ATTEMPTS = 4
+PATIENCE_SECONDS = 10.0
+"""After so long nothing is tried again: a server that hangs costs more than one that is away."""
 _log = logging.getLogger(__name__)
 # `held` is on no node: taking a property away that is not there locks the node, and writes nothing.
 _HOLD = """
@@ -133,6 +137,7 @@ class Database:
 
     def _insist(self, work: Callable[[Session], T]) -> T:
         """Do something that may be done again, until it works or the server has been away for too long."""
+        until = time.monotonic() + PATIENCE_SECONDS
         for attempt in range(ATTEMPTS):
             self._refuse_when_closed()
             try:
@@ -141,7 +146,7 @@ class Database:
             except SillageError:
                 raise
             except Exception as error:
-                if attempt + 1 == ATTEMPTS or not is_passing(error):
+                if attempt + 1 == ATTEMPTS or time.monotonic() > until or not is_passing(error):
                     raise self.translate(error) from error
                 _log.debug("the server is asked again", exc_info=True)
                 rest(attempt)
@@ -224,7 +229,7 @@ def _driver(address: Address) -> Driver:
             address.url,
             auth=None if address.user is None else (address.user, address.password),
             connection_timeout=CONNECT_SECONDS,
-            connection_acquisition_timeout=READ_SECONDS,
+            connection_acquisition_timeout=ACQUIRE_SECONDS,
             liveness_check_timeout=30.0,
             notifications_min_severity="OFF",
             telemetry_disabled=True,
