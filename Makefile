@@ -38,6 +38,10 @@ demo: $(VENV)/demo.stamp ## Run the whole story on a study that it makes, and sh
 test: $(VENV)/test.stamp ## Run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
+.PHONY: services
+services: $(VENV)/test.stamp ## Start Neo4j and Elasticsearch for tests and trials, and print their URLs
+	$(BIN)/python -m deploy.services start neo4j elasticsearch
+
 .PHONY: check
 check: $(VENV)/test.stamp ## Lint, types, layer contract, spelling, lock files
 	$(BIN)/ruff check .
@@ -71,4 +75,4 @@ lock: $(VENV)/uv.stamp ## Pin every package anew (needs the network)
 .PHONY: clean
 clean: ## Remove the environment, the demo and what tests leave
 	chmod -R u+w $(DEMO) 2>/dev/null || true
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf $(VENV) $(DEMO) .services .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
