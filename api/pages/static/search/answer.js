@@ -1,6 +1,6 @@
 // The answer: the part of the page that the server renders anew for each query.
 
-import { answer as fetchAnswer } from "./server.js";
+import { Problem, answer as fetchAnswer } from "./server.js";
 
 const PAUSE = 700;
 
@@ -93,7 +93,7 @@ export class Answer {
     const box = document.createElement("div");
     box.className = "error";
     box.setAttribute("role", "alert");
-    box.textContent = error.message || "The server could not be reached.";
+    box.textContent = error instanceof Problem ? error.message : "The server could not be reached. What is shown may be old.";
     this.problem.replaceChildren(box);
   }
 

@@ -30,9 +30,11 @@ export async function post(path, body, signal) {
 export async function answer(parameters, signal) {
   const response = await fetch(`/search/answer?${parameters}`, { headers: { accept: "text/html" }, signal });
   const html = await response.text();
-  const found = new DOMParser().parseFromString(html, "text/html").getElementById("answer");
-  if (!found) throw new Problem(response.status, { detail: "The server did not answer the question." });
-  return found;
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const found = page.getElementById("answer");
+  if (found) return found;
+  const said = page.querySelector("[role=alert]");
+  throw new Problem(response.status, { detail: said ? said.textContent.trim() : "The server did not answer the question." });
 }
 
 let known = null;

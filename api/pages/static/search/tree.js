@@ -162,7 +162,7 @@ function wordsNode(property, text) {
 }
 
 function valuesNode(property, items) {
-  const exact = items.filter((item) => !item.below).map((item) => item.value);
+  const exact = [...new Set(items.filter((item) => !item.below).map((item) => item.value))];
   const parts = items.filter((item) => item.below).map((item) => ({ op: "under", args: [property, item.value] }));
   if (exact.length === 1) parts.push({ op: "=", args: [property, exact[0]] });
   if (exact.length > 1) parts.push({ op: "in", args: [property, exact] });
