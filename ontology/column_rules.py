@@ -81,7 +81,7 @@ class ColumnRules:
         self.part_of, self.part_label = _url(part_of), _text(part_of.get("Label"))
         self.long_name = _text(source.get("LongName"))
         self.delimiter = delimiter if isinstance(delimiter := source.get("Delimiter"), str) and delimiter else None
-        self.is_text = source.get("Format") in _TEXT_FORMATS
+        self.is_text = _text(source.get("Format")) in _TEXT_FORMATS
         self._format = (_url(_mapping(annotations.get("Format"))) or "").rsplit("/", 1)[-1]
         self.is_duration = self._format == "FromISO8601"
 

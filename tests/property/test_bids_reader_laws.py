@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog.readers import read
 from catalog.readers.bids.documents import read_object
+from catalog.readers.bids.gradients import GAP, UNWEIGHTED, weigh
+from catalog.readers.bids.mapping import Mapper
 from catalog.readers.bids.names import NameReader
 from catalog.readers.bids.schema import load_schema
 from catalog.readers.bids.tables import read_table
+from catalog.readers.bids.timeline import years_between
 from catalog.readers.folder import FolderTree
 from catalog.readers.problems import ProblemLog
 from catalog.tree import TreeFile
 from ontology.canonical import canonical_json
+from ontology.column_rules import MISSING
 from ontology.crosswalk import Crosswalk
 from ontology.terms import TermIndex
 
@@ -34,6 +40,7 @@ TAILS = st.sampled_from(
         "physio.tsv.gz",
         "dwi.nii",
         "dwi.bval",
+        "dwi.bvec",
         "meg.fif",
         "scans.tsv",
         "sessions.tsv",
@@ -44,6 +51,37 @@ CONTENT = st.one_of(
     st.binary(max_size=40),
     st.sampled_from([b"{}", b'{"A": 1}', b"[", b'{"A": NaN}', b"participant_id\tage\nsub-a\t3\n", b"0 1000\n"]),
 )
+ENTRIES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "Levels",
+                    "Annotations",
+                    "IsAbout",
+                    "IsPartOf",
+                    "TermURL",
+                    "Label",
+                    "Units",
+                    "Delimiter",
+                    "MissingValues",
+                    "Format",
+                    "LongName",
+                    "Description",
+                    "a",
+                    "1",
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+CELLS = st.one_of(st.sampled_from(["1", "a", "n/a", "-9", "1;a", "89+", "M"]), st.text(max_size=6))
+B_VALUES = st.lists(st.floats(min_value=0, max_value=10_000), max_size=30)
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +178,55 @@ def test_the_quick_way_reads_as_the_careful_one(value: object) -> None:
         careful = read_object(raw, "x.json", ProblemLog())
     assert quick == careful
     assert repr(quick) == repr(careful)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    entry=ENTRIES, cell=CELLS, header=st.sampled_from(["age", "sex", "mmse_total", "panas_x", "dx", "weight_lb", "q"])
+)
+def test_any_data_dictionary_is_read_and_no_cell_is_lost_in_silence(
+    entry: object, cell: str, header: str, crosswalk: Crosswalk
+) -> None:
+    mapper, problems = _mapper(crosswalk)
+    stated = mapper.cell(header, cell, source="participants.tsv", description=entry)
+    mapper.settle()
+    canonical_json([[prop, value] for prop, value in stated])
+    for prop, value in stated:
+        assert prop
+        assert value["source"] == "participants.tsv"
+        assert prop == "assessment" or value["original"] in cell
+    declared = isinstance(entry, dict) and crosswalk.declared_missing(cell, entry)
+    if not stated and declared:
+        assert any("was read as missing" in problem.detail for problem in problems.collect())
+    elif not stated:
+        pieces = cell.split(str(entry["Delimiter"])) if isinstance(entry, dict) and entry.get("Delimiter") else [cell]
+        nothing = [piece.strip().casefold() in MISSING for piece in pieces]
+        assert all(nothing) or any(crosswalk.declared_missing(p, entry) for p in pieces if isinstance(entry, dict))
+
+
+@settings(deadline=None)
+@given(weights=B_VALUES)
+def test_shells_hold_every_weighted_volume_once(weights: list[float]) -> None:
+    found = weigh(weights, None)
+    weighted = [weight for weight in weights if weight > UNWEIGHTED]
+    assert found.directions == len(weighted)
+    assert found.outer_directions <= found.directions
+    assert list(found.shells) == sorted(found.shells)
+    assert all(later - earlier >= GAP / 2 for earlier, later in pairwise(found.shells))
+    assert not weighted or min(weighted) <= found.shells[0] <= found.shells[-1] <= found.largest == max(weights)
+
+
+@example(first=date(2020, 2, 29), last=date(9999, 12, 31))
+@given(first=st.dates(), last=st.dates())
+def test_years_between_days_keep_their_order(first: date, last: date) -> None:
+    first, last = sorted((first, last))
+    years = years_between(first, last)
+    assert years >= 0
+    assert abs(years - (last - first).days / 365.2425) < 0.01 * max(1, years)
+    assert years_between(first, first) == 0
+    assert last == first or years >= years_between(first, last - timedelta(1)) - 1e-6
+
+
+def _mapper(crosswalk: Crosswalk) -> tuple[Mapper, ProblemLog]:
+    problems = ProblemLog()
+    return Mapper(crosswalk, problems), problems

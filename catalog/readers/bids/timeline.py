@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 
 from catalog.readers.bids.mapping import Values, measured
 from catalog.readers.problems import ProblemLog
@@ -138,6 +138,8 @@ def _span(days: Sequence[date], scanner: str = "") -> Document:
 
 def years_between(first: date, last: date) -> float:
     """Return years by the calendar: from one day to the same day of the next year it is 1, leap year or not."""
+    if last.year == MAXYEAR:  # no calendar has the anniversary that would come
+        return round((last - first) / timedelta(days=365.25), 6)
     years = last.year - first.year
     if _anniversary(first, years) > last:
         years -= 1
