@@ -51,29 +51,16 @@ CONTENT = st.one_of(
     st.binary(max_size=40),
     st.sampled_from([b"{}", b'{"A": 1}', b"[", b'{"A": NaN}', b"participant_id\tage\nsub-a\t3\n", b"0 1000\n"]),
 )
+MEMBERS = (
+    *("Levels", "Annotations", "IsAbout", "IsPartOf", "TermURL", "Label", "Units", "Delimiter", "MissingValues"),
+    *("Format", "LongName", "Description", "a", "1"),
+)
 ENTRIES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(
-                [
-                    "Levels",
-                    "Annotations",
-                    "IsAbout",
-                    "IsPartOf",
-                    "TermURL",
-                    "Label",
-                    "Units",
-                    "Delimiter",
-                    "MissingValues",
-                    "Format",
-                    "LongName",
-                    "Description",
-                    "a",
-                    "1",
-                ]
-            ),
+            st.sampled_from(MEMBERS),
             inner,
             max_size=4,
         ),
