@@ -94,9 +94,7 @@ def split(
 
 def show_split(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
     """Return a split; its members are participant-level, so reading it is put on the ledger."""
-    record = records.find(catalogue, principal, reference, types=SPLIT)
-    records.note_access(catalogue, principal, "cohort.read", record.id)
-    return record_body(record, principal)
+    return records.show(catalogue, principal, reference, types=SPLIT)
 
 
 def check_split(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from ontology.identifiers import is_record_iri
 from ontology.namespaces import DERIVED_FROM
 
 PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
+LISTS_PARTICIPANTS = frozenset({"Cohort", "Split"})
+"""Not about one participant, but saying who is in them."""
 PRIVATE = frozenset({"Token", "Grant"})
 GOVERNED = PARTICIPANT_LEVEL | {"Dataset", "DatasetVersion"}
 
@@ -56,7 +58,7 @@ def show(
     record = find(catalogue, principal, reference, types=types, permission=permission)
     if version is not None:
         record = catalogue.repository.get(record.id, version=version)
-    if record.type in PARTICIPANT_LEVEL:
+    if record.type in PARTICIPANT_LEVEL | LISTS_PARTICIPANTS:
         note_access(catalogue, principal, f"{record.type.lower()}.read", record.id)
     return record_body(record, principal)
 

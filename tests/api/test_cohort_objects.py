@@ -363,7 +363,11 @@ def test_reading_leaves_a_trace(client: Client, women: dict[str, Any], tmp_path:
     client.balance(women["id"], by=["age"])
     exported(client, women["id"], columns="age")
     client.materialise_cohort(women["id"], tmp_path / "made")
-    for action in ("cohort.balance", "cohort.export", "cohort.materialise"):
+    split = client.split_cohort(women["id"], {"a": 0.5, "b": 0.5})
+    for path in (f"splits/{split['id']}", f"records/{split['id']}", f"records/{women['id']}"):
+        client.get(path)
+    assert client.get("audit/entries", action="split.read")["total"] == 2
+    for action in ("cohort.balance", "cohort.export", "cohort.materialise", "cohort.read"):
         entries = client.get("audit/entries", action=action)["items"]
         assert [entry["subject"] for entry in entries] == [women["id"]], action
 
