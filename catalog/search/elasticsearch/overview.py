@@ -148,8 +148,9 @@ def _facets(scope: Scope, level: Level, name: str) -> Iterator[str]:
         seen = len(terms)
         terms = scope.vocabulary.enumerated(field, start, stop=stop)
         for term in _of_anybody(scope, level, field, terms[seen:]):
-            statement = shown_statement(name, term)
-            yield term if statement is None else statement.facet
+            statement = shown_statement(name, term) or scope.read_long(level, name, term)
+            if statement is not None:
+                yield statement.facet
         if len(terms) < stop:
             return
 

@@ -73,44 +73,24 @@ class _Translator:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
-    def condition(self, bound: Bound) -> Query:
+    def condition(self, bound: Bound, wanted: bool = True) -> Query:
+        """Return the query for the records of which ``bound`` is as wanted; opposites are carried to the leaves."""
         match bound:
-            case All(parts=parts):
-                return self._all(parts)
-            case AnyPart(parts=parts):
-                return self._any(parts)
-            case Opposite(part=Opposite(part=part)):
-                return self.condition(part)
             case Opposite(part=part):
-                return opposite(self.condition(part))
+                return self.condition(part, not wanted)
+            case All(parts=parts) if wanted:
+                return _all_of([self.condition(part) for part in parts])
+            case AnyPart(parts=parts) if not wanted:
+                return _all_of([self.condition(part, False) for part in parts])
+            case All(parts=parts) | AnyPart(parts=parts):
+                return any_of(self.condition(part, wanted) for part in parts)
             case HasAcquisition(part=part):
-                return self.scope.records(Level.ACQUISITION, self.condition(part))
+                found = self.scope.records(Level.ACQUISITION, self.condition(part))
             case CountAcquisitions():
-                return self._count(bound)
+                found = self._count(bound)
             case Some():
-                return self._some(bound)
-
-    def _all(self, parts: Sequence[Bound]) -> Query:
-        found = [self.condition(part) for part in parts]
-        if NONE in found:
-            return NONE
-        joined: dict[str, Any] = {}
-        alternatives = sorted((q for q in found if is_any(q)), key=depth)
-        if alternatives:
-            deepest = alternatives.pop()
-            joined |= deepest["bool"]
-        plain = [q for q in found if not is_any(q) and q != EVERY]
-        required = [q for q in plain if not is_opposite(q)] + alternatives
-        excluded = [q["bool"]["must_not"][0] for q in plain if is_opposite(q)]
-        if required:
-            joined["filter"] = required
-        if excluded:
-            joined["must_not"] = excluded
-        return {"bool": joined} if joined else EVERY
-
-    def _any(self, parts: Sequence[Bound]) -> Query:
-        found = [self.condition(part) for part in parts]
-        return any_of(found)
+                found = self._some(bound)
+        return found if wanted else opposite(found)
 
     def _count(self, bound: CountAcquisitions) -> Query:
         n, op = bound.n, bound.op
@@ -195,6 +175,24 @@ class _Translator:
             terms = self.scope.vocabulary.enumerated(filed_in, code + SEPARATOR)
             found.append(among(filed_in, [term for term in terms if is_like(_form(field, term), like)]))
         return found
+
+
+def _all_of(queries: Sequence[Query]) -> Query:
+    """Return the query that all of some queries hold; the deepest of alternatives among them costs no level."""
+    if NONE in queries:
+        return NONE
+    joined: dict[str, Any] = {}
+    alternatives = sorted(filter(is_any, queries), key=depth)
+    if alternatives:
+        joined |= alternatives.pop()["bool"]
+    plain = [query for query in queries if not is_any(query) and query != EVERY]
+    required = [query for query in plain if not is_opposite(query)] + alternatives
+    excluded = [query["bool"]["must_not"][0] for query in plain if is_opposite(query)]
+    if required:
+        joined["filter"] = required
+    if excluded:
+        joined["must_not"] = excluded
+    return {"bool": joined} if joined else EVERY
 
 
 def _number_range(field: str, start: str, test: NumberRange) -> Query:
