@@ -7,6 +7,7 @@ the answer, so that two queries can be compared bin by bin.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -114,7 +115,7 @@ def assembled(
 def edges_of(extent: Extent, bins: int = BINS) -> tuple[float, ...]:
     """Return ascending edges around a range: multiples of 1, 2 or 5 times a power of ten.
 
-    Whole numbers have whole edges, and the last bin none but its own: the edge after the highest value closes it.
+    Of whole numbers the last edge lies beyond the highest, so that each bin of width one holds one number.
 
     Raises:
         InvalidRequestError: ``bins`` is out of range.
@@ -123,18 +124,21 @@ def edges_of(extent: Extent, bins: int = BINS) -> tuple[float, ...]:
         raise InvalidRequestError(f"bins must be between 1 and {MAX_BINS}", field="bins")
     if extent.low == extent.high and not extent.whole:
         return (extent.low, extent.high)
+    if bins == 1:  # no multiple reaches over both sides of zero
+        first, *_, last = edges_of(extent, 2)
+        return (first, last)
     exponent, at = _coarsest_below(extent, bins), 0
     while True:
         edges = _edges(extent, _MANTISSAS[at % 3], exponent + at // 3)
         if len(edges) <= bins + 1 or at > 3 * 700:  # two steps suffice, but for numbers at the end of the scale
-            return tuple(whole(edge) for edge in edges)
+            return tuple(whole(float(edge)) for edge in edges)
         at += 1
 
 
 def _coarsest_below(extent: Extent, bins: int) -> int:
     """Return the power of ten at which to begin to look for a step."""
     span = extent.high / bins - extent.low / bins  # divided first, so that no range is infinite
-    power = math.floor(math.log10(span)) if span > 0 else 0
+    power = max(math.floor(math.log10(span)), -300) if span > 0 else 0
     return max(power, 0) if extent.whole else power
 
 
@@ -148,7 +152,7 @@ def _edges(extent: Extent, mantissa: int, exponent: int) -> list[float]:
     number = math.floor(extent.low / edge(1))
     while edge(number) > extent.low:
         number -= 1
-    edges = [edge(number)]
+    edges = [max(edge(number), -sys.float_info.max)]
     while edges[-1] < extent.high or (extent.whole and edges[-1] == extent.high) or len(edges) < 2:
         number += 1
         edges.append(edge(number))
