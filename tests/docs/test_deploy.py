@@ -107,13 +107,15 @@ def test_the_entrypoint_can_be_run() -> None:
     assert entrypoint.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
 
 
-def test_compose_is_yaml_and_names_files_that_exist() -> None:
+@pytest.mark.parametrize("name", ["compose.yaml", "compose-servers.yaml"])
+def test_compose_is_yaml_and_names_files_that_exist(name: str) -> None:
     yaml = pytest.importorskip("yaml", reason="no YAML library is installed")
-    file = DEPLOY / "container" / "compose.yaml"
+    file = DEPLOY / "container" / name
     service = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]["sillage"]
     context = (file.parent / service["build"]["context"]).resolve()
     assert context == ROOT
     assert (context / service["build"]["dockerfile"]).is_file()
+    assert (context / "requirements" / f"{service['build']['args']['LOCK']}.lock").is_file()
     for name in service["environment"]:
         if name.startswith("SILLAGE_"):
             assert name.removeprefix("SILLAGE_").lower() in Settings.model_fields
