@@ -68,9 +68,11 @@ from catalog.search.value_tests import (
     folded_pattern,
 )
 from catalog.search.versions import VersionEqual, VersionKey, VersionRange, version_key
+from ontology.bare_codes import resolve_code
 from ontology.curies import canonical_iri, expand
 from ontology.errors import AmbiguousError, InvalidRequestError, NotFoundError
 from ontology.property_values import resolve_value
+from ontology.term_model import Resolution
 
 __all__ = [
     "COMPARE",
@@ -285,7 +287,7 @@ class _Binder:
         if not used:
             return set()
         try:
-            found = resolve_value(self.terms, name.removeprefix("dataset."), text)
+            found = self._resolve(name, text)
         except AmbiguousError as error:
             self.notices.append(f"{error.detail}: it was compared as a text only; give the CURIE to mean one of them")
             return set()
@@ -294,6 +296,16 @@ class _Binder:
         if found.notice:
             self.notices.append(found.notice)
         return {iri for iri in used if iri == found.term.iri or self._present_meaning(iri) == found.term.iri}
+
+    def _resolve(self, name: str, text: str) -> Resolution:
+        """Return the term that a text means as a value of a property, or that it is a code of."""
+        try:
+            return resolve_value(self.terms, name.removeprefix("dataset."), text)
+        except NotFoundError as unknown:
+            try:
+                return resolve_code(text, self.terms.resolve)
+            except NotFoundError:
+                raise unknown from None
 
     def _terms(self, level: Level, name: str) -> Collection[str]:
         """Return the terms in use for a property, of the record or of its dataset."""
@@ -338,7 +350,7 @@ class _Binder:
 
     def _term(self, name: str, text: str) -> str:
         try:
-            found = resolve_value(self.terms, name.removeprefix("dataset."), text)
+            found = self._resolve(name, text)
         except AmbiguousError as error:
             raise AmbiguousError(
                 error.detail,

@@ -72,12 +72,15 @@ def properties_of_datasets(
         if name == "dataset" or not keys:
             continue
         level = Level.PARTICIPANT if Level.PARTICIPANT in levels else Level.ACQUISITION
+        records = count(level, keys)
+        if not records:
+            continue
         found = [statement for statements in said.values() for statement in statements]
         yield PropertyInfo(
             name=name,
             level=level,
             kinds=tuple(sorted({s.kind for s in found} | ({"term"} if any(s.term for s in found) else set()))),
-            count=count(level, keys),
+            count=records,
             examples=tuple(sorted({_literal(statement) for statement in found})[:EXAMPLES]),
         )
 
