@@ -104,10 +104,23 @@ def combine(combination: Combination, *, repository: Repository, label: str | No
             field="cohorts",
             params={"withdrawn": len(chosen)},
         )
+    document = _document(combination, members, label=label, changed=changed, withdrawn=len(chosen) - len(members))
+    edges = [(DERIVED_FROM, part.id) for part in combination.parts]
+    return CohortDraft(document=document, edges=edges + [(HAD_MEMBER, member["participant"]) for member in members])
+
+
+def _document(
+    combination: Combination,
+    members: Sequence[Mapping[str, Any]],
+    *,
+    label: str | None,
+    changed: int,
+    withdrawn: int,
+) -> dict[str, Any]:
     ontologies = {part.document["ontology"] for part in combination.parts}
     ontology = ontologies.pop() if len(ontologies) == 1 else None
     datasets = sorted({member["dataset"] for member in members})
-    document = {
+    return {
         "label": label or shortened(_label(combination, datasets)),
         "query": combination.text,
         "query_json": combination.json,
@@ -115,7 +128,7 @@ def combine(combination: Combination, *, repository: Repository, label: str | No
             "op": combination.op,
             "cohorts": [part.id for part in combination.parts],
             "changed": changed,
-            "withdrawn": len(chosen) - len(members),
+            "withdrawn": withdrawn,
         },
         "ontology": ontology,
         "sequence": min(member["sequence"] for member in members),
@@ -124,8 +137,6 @@ def combine(combination: Combination, *, repository: Repository, label: str | No
         "datasets": datasets,
         "members": members,
     }
-    edges = [(DERIVED_FROM, part.id) for part in combination.parts]
-    return CohortDraft(document=document, edges=edges + [(HAD_MEMBER, member["participant"]) for member in members])
 
 
 def notices(document: Mapping[str, Any]) -> list[str]:
