@@ -90,7 +90,7 @@ class World:
 
     def person(self, number: int) -> Person:
         """Draw a participant."""
-        rng = random.Random(number)  # noqa: S311  repeatable, and no secret
+        rng = random.Random(number)
         site = min(self.sites - 1, int(rng.paretovariate(0.9)) - 1)
         diagnoses, age, women = self._health(rng)
         sex = None if rng.random() < 0.03 else ("F" if rng.random() < women else "M")

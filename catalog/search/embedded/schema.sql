@@ -8,8 +8,10 @@ CREATE TABLE dataset (
     label TEXT,
     title TEXT,
     statements TEXT NOT NULL DEFAULT '[]',
-    withdrawn INTEGER NOT NULL DEFAULT 0
+    withdrawn INTEGER NOT NULL DEFAULT 0,
+    stamp INTEGER NOT NULL
 );
+CREATE INDEX dataset_stamp ON dataset (stamp);
 
 CREATE TABLE property (
     key INTEGER PRIMARY KEY,

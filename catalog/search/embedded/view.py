@@ -101,12 +101,14 @@ def load_view(db: sqlite3.Connection, folder: Path, before: View | None) -> View
         IntegrityError: A segment is damaged.
     """
     stamp = stamp_of(db)
-    rows = db.execute("SELECT key, iri, label, title, statements, withdrawn FROM dataset")
-    datasets = {key: (_dataset(*facts), bool(withdrawn)) for key, *facts, withdrawn in rows}
+    seen = before.stamp if before is not None else -1
+    rows = db.execute("SELECT key, iri, label, title, statements, withdrawn FROM dataset WHERE stamp > ?", (seen,))
+    changed = {key: (_dataset(*facts), bool(withdrawn)) for key, *facts, withdrawn in rows}
+    datasets = {**(before.datasets if before is not None else {}), **changed}
     known = {part.key: part for part in before.parts} if before is not None else {}
     parts = []
     for key, name in db.execute("SELECT key, file FROM segment ORDER BY key").fetchall():
-        parts.append(_part(db, key, known.get(key), folder / name, before.stamp if before is not None else -1))
+        parts.append(_part(db, key, known.get(key), folder / name, seen))
     fresh = _fresh(db, before)
     facts = before.facts if before is not None else NO_FACTS
     if fresh:

@@ -50,18 +50,19 @@ class Writer:
         self.view = load_view(db, folder, view)
         self.dictionary = DictionaryWriter(db)
         self._fresh_records = fresh_records
+        self._stamp = self.view.stamp
         self._datasets = {entry.id: key for key, (entry, _) in self.view.datasets.items()}
 
     def apply(self, records: Iterable[Record]) -> View:
         """Bring the index to what these records now say; return the view of that."""
         changes = assemble(records, Stored(self.view, self.dictionary))
+        self._stamp = stamp_of(self.db) + 1
+        self.db.execute("UPDATE meta SET value = ? WHERE name = 'stamp'", (str(self._stamp),))
         for iri, entry in changes.datasets.items():
             self._put_dataset(iri, entry)
-        stamp = stamp_of(self.db) + 1
-        self.db.execute("UPDATE meta SET value = ? WHERE name = 'stamp'", (str(stamp),))
-        self._bury(changes, stamp)
+        self._bury(changes)
         after = [self._encoded(change.after) for change in changes.documents.values() if not change.after.empty]
-        self.db.executemany(_FRESH, [(document.iri, document.to_text(), stamp) for document in after])
+        self.db.executemany(_FRESH, [(document.iri, document.to_text(), self._stamp) for document in after])
         self.view = load_view(self.db, self.folder, self.view)
         self._forget(changes)
         if sum(1 + len(document.acquisitions) for document in self.view.fresh.values()) > self._fresh_records:
@@ -79,24 +80,24 @@ class Writer:
     def _put_dataset(self, iri: str, entry: DatasetEntry | None) -> None:
         facts = ("[]", None, None, 1) if entry is None else (_rows(entry), entry.label, entry.title, 0)
         self.db.execute(
-            "UPDATE dataset SET statements = ?, label = ?, title = ?, withdrawn = ? WHERE key = ?",
-            (*facts, self._dataset(iri)),
+            "UPDATE dataset SET statements = ?, label = ?, title = ?, withdrawn = ?, stamp = ? WHERE key = ?",
+            (*facts, self._stamp, self._dataset(iri)),
         )
 
     def _dataset(self, iri: str | None) -> int:
         if iri is None:
             return NO_DATASET
         if iri not in self._datasets:
-            key = self.db.execute("INSERT INTO dataset (iri) VALUES (?)", (iri,)).lastrowid
+            key = self.db.execute("INSERT INTO dataset (iri, stamp) VALUES (?, ?)", (iri, self._stamp)).lastrowid
             self._datasets[iri] = key or 0
         return self._datasets[iri]
 
-    def _bury(self, changes: Changes, stamp: int) -> None:
+    def _bury(self, changes: Changes) -> None:
         for iri, part, row in self.view.places(changes.documents):
             if part.key is None:
                 self.db.execute("DELETE FROM fresh WHERE iri = ?", (iri,))
                 continue
-            self.db.execute(_BURY, (part.key, row, stamp))
+            self.db.execute(_BURY, (part.key, row, self._stamp))
             if _lost(changes.documents[iri]):
                 self.db.execute("UPDATE segment SET withdrawn = 1 WHERE key = ?", (part.key,))
 
