@@ -20,7 +20,7 @@ VersionKey = tuple[tuple[int, ...], tuple[tuple[int, int, str], ...]]
 _WORDS: Final = "alpha|beta|preview|pre|post|rev|dev|rc|a|b|c|r"
 _VERSION: Final = re.compile(
     r"v?\.?(?P<release>[0-9]{1,9}(?:\.[0-9]{1,9}){0,9})"
-    rf"(?P<rest>(?:(?:{_WORDS})[-._]?[0-9]{{0,9}})?(?:[-._][-._0-9a-z]{{0,64}})?)(?:\+\S*)?"
+    rf"(?P<rest>(?:(?:{_WORDS})[-._]?[0-9]{{0,9}})?(?:[-._][0-9a-z][-._0-9a-z]{{0,63}})?)(?:\+\S*)?"
 )
 _PART: Final = re.compile(r"[0-9]{1,15}|[a-z]+")
 _LATER: Final = re.compile(r"-([0-9]{1,9})(?:-g[0-9a-f]+)?$|[-._]?(?:post|rev|r)[-._]?([0-9]{0,9})(?![a-z])")
