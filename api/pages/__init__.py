@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from starlette.staticfiles import StaticFiles
+from typing_extensions import override
 
 from api.pages import browse, cohort_pages, contents, landing, search, session, work
 from api.pages.session import problem_page
@@ -17,6 +19,17 @@ for module in (session, search, cohort_pages, browse, work, contents, landing):
     pages_router.include_router(module.router)
 
 
+class Revalidated(StaticFiles):
+    """Static files that a browser asks about before it uses them again: its modules must be of one version."""
+
+    @override
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return the file, or that it has not changed."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def static_files() -> StaticFiles:
-    """Return the application that serves the style sheet and the script."""
-    return StaticFiles(directory=Path(__file__).parent / "static")
+    """Return the application that serves the style sheets and the scripts."""
+    return Revalidated(directory=Path(__file__).parent / "static")

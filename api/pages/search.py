@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,6 +25,7 @@ from ontology.errors import InvalidRequestError, NotFoundError
 
 router = APIRouter()
 HITS = 25
+MODULES = sorted(path.name for path in (Path(__file__).parent / "static" / "search").glob("*.js"))
 EXAMPLES = (
     (
         "demyelinating disease, 30-50, FLAIR at 3 T and T1w",
@@ -79,7 +81,9 @@ def _rendered(
         values["candidates"] = _candidates(catalogue, asked, error)
     may_freeze = any(Permission.FREEZE in held for held in principal.grants.values())
     status = 400 if values["problem"] else 200
-    return page(request, template, principal, status=status, examples=EXAMPLES, may_freeze=may_freeze, **values)
+    return page(
+        request, template, principal, status=status, examples=EXAMPLES, modules=MODULES, may_freeze=may_freeze, **values
+    )
 
 
 def _answered(

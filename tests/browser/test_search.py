@@ -170,9 +170,11 @@ def test_nobody_is_explained_by_the_condition_that_removed_most(desk: Page) -> N
     panel = desk.get_by_role("region", name="Which condition removed most")
     expect(panel.get_by_role("listitem").first).to_contain_text("age > 200")
     expect(panel.get_by_role("listitem").first).to_contain_text("3 without it")
+    expect(desk.get_by_role("button", name="Freeze")).to_be_hidden()
     panel.get_by_role("link", name="Remove age > 200").click()
     expect(text(desk)).to_have_value("sex = 'female'")
     expect(panel).to_be_hidden()
+    expect(desk.get_by_role("button", name="Freeze")).to_be_visible()
 
 
 def test_hostile_values_stay_text(desk: Page) -> None:

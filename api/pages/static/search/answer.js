@@ -29,12 +29,13 @@ export class Answer {
     this.element = document.getElementById("answer");
     this.problem = document.getElementById("problem");
     this.count = document.getElementById("count");
-    for (const region of [document.querySelector("main")]) region.addEventListener("click", (event) => this.clicked(event));
+    document.querySelector("main").addEventListener("click", (event) => this.clicked(event));
   }
 
   /** Take in what the answer on the page says of itself. */
   adopt() {
-    const { tree, labels } = this.element.dataset;
+    const { tree, labels, freezable } = this.element.dataset;
+    for (const part of document.querySelectorAll("[data-freeze]")) part.hidden = freezable !== "yes";
     this.tree = tree ? JSON.parse(tree) : true;
     for (const [value, label] of Object.entries(labels ? JSON.parse(labels) : {})) this.labels.set(value, label);
   }
@@ -82,9 +83,8 @@ export class Answer {
     swap(this.element, found);
     this.element = found;
     this.adopt();
-    const { countText, freezable } = found.dataset;
+    const { countText } = found.dataset;
     if (this.count.textContent !== countText) this.count.textContent = countText;
-    for (const part of document.querySelectorAll("[data-freeze]")) part.hidden = freezable !== "yes";
   }
 
   fail(error) {

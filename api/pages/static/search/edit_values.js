@@ -18,9 +18,11 @@ export async function valueFields({ test, info, labels, tell, ask }) {
   };
   const inTree = new Set((tree || []).map((node) => node.value));
   const listed = facet.filter((value) => !inTree.has(value.value));
-  const missing = [...chosen.keys()].filter((value) => !inTree.has(value) && !listed.some((item) => item.value === value));
-  const values = [...missing.map((value) => ({ value, label: valueText(value, labels), count: null })), ...(info.kinds.includes("boolean") ? withBoth(listed) : listed)];
+  const elsewhere = [...chosen.values()].filter((item) => !inTree.has(item.value) && !listed.some((each) => each.value === item.value));
+  const kept = elsewhere.map((item) => ({ ...item, label: valueText(item.value, labels), count: null }));
+  const values = info.kinds.includes("boolean") ? withBoth(listed) : listed;
   const box = h("div", { class: "choices" });
+  if (kept.length && (inTree.size || values.length)) box.append(list(kept, chosen, toggle, labels, "Chosen"));
   if (inTree.size) box.append(new TermTree({ nodes: tree, chosen, toggle, name: info.name }).element);
   if (values.length) box.append(list(values, chosen, toggle, labels, inTree.size ? "Not mapped to a term" : null));
   if (!inTree.size && !values.length) box.append(typed(chosen, tell));
@@ -34,9 +36,9 @@ function withBoth(values) {
 function list(values, chosen, toggle, labels, heading) {
   const items = values.map((item) => {
     const id = uniqueId("value");
-    const box = h("input", { type: "checkbox", id, checked: chosen.has(item.value), on: { change: () => toggle(item.value, false, box.checked) } });
+    const box = h("input", { type: "checkbox", id, checked: chosen.has(item.value), on: { change: () => toggle(item.value, Boolean(item.below), box.checked) } });
     const label = item.label && typeof item.value !== "boolean" ? item.label : valueText(item.value, labels);
-    return { text: String(label).toLowerCase(), element: h("li", {}, box, h("label", { for: id }, label), h("span", { class: "count" }, item.count === null ? "" : number(item.count))) };
+    return { text: String(label).toLowerCase(), element: h("li", {}, box, h("label", { for: id }, label, item.below ? h("small", {}, " or narrower") : null), h("span", { class: "count" }, item.count === null ? "" : number(item.count))) };
   });
   const ul = h("ul", { class: "values" }, items.map((item) => item.element));
   const parts = [heading ? h("h4", {}, heading) : null];
