@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
 
 from catalog.search.documents import ParticipantDocument
-from catalog.search.elasticsearch.encoding import clipped, filed, filed_built_in, is_long
+from catalog.search.elasticsearch.encoding import MAX_NAME, clipped, filed, filed_built_in, is_long
 from catalog.search.projection import (
     AcquisitionEntry,
     DatasetEntry,
@@ -69,12 +70,14 @@ def _acquisition(entry: AcquisitionEntry) -> dict[str, Any]:
 
 
 def _filed(iri: str, label: str, dataset: str | None, statements: Iterable[Statement]) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(filed(statements))
-    for field, terms in filed_built_in(
-        (built_in("id", id=iri, label=label), built_in("label", id=iri, label=label))
-    ).items():
-        fields[field] = [*fields.get(field, ()), *sorted(terms)]
-    return fields | ({"dataset": clipped(dataset)} if dataset else {})
+    fields = filed(statements)
+    for field, terms in filed_built_in(_own(iri, label)).items():
+        fields.setdefault(field, []).extend(terms)
+    return {**fields, "dataset": clipped(dataset)} if dataset else dict(fields)
+
+
+def _own(iri: str, label: str) -> list[Statement]:
+    return [built_in(name, id=iri, label=label) for name in ("id", "label")]
 
 
 def long_names(document: ParticipantDocument) -> set[tuple[str, str]]:
@@ -88,8 +91,10 @@ def long_names(document: ParticipantDocument) -> set[tuple[str, str]]:
 
 
 def _long(entry: ParticipantEntry | AcquisitionEntry) -> Iterable[str]:
-    own = (built_in(name, id=entry.id, label=entry.label) for name in ("id", "label"))
-    return {statement.name for statement in (*entry.statements, *own) if is_long(statement)}
+    found = {statement.name for statement in entry.statements if is_long(statement)}
+    if len(entry.id) + len(entry.label) > MAX_NAME:
+        found |= {statement.name for statement in _own(entry.id, entry.label) if is_long(statement)}
+    return found
 
 
 def read_person(source: Mapping[str, Any]) -> ParticipantDocument:
@@ -132,15 +137,17 @@ def read_dataset(source: Mapping[str, Any]) -> tuple[DatasetEntry, bool, bool]:
     return DatasetEntry(iri, label or iri, title, _statements(rows)), live, bool(facts)
 
 
-def _rows(statements: Collection[Statement]) -> list[list[Any]]:
-    """Return statements as rows, in a fixed order and without empty ends."""
-    rows = []
-    for statement in sorted(statements, key=repr):
-        row = to_row(statement)
-        while row[-1] is None:
-            row.pop()
-        rows.append(row)
-    return rows
+def _rows(statements: Collection[Statement]) -> list[tuple[Any, ...]]:
+    return [*map(_row, statements)]
+
+
+@lru_cache(maxsize=100_000)
+def _row(statement: Statement) -> tuple[Any, ...]:
+    """Return a statement as a row without an empty end; statements repeat, so it is kept."""
+    row = to_row(statement)
+    while row[-1] is None:
+        row.pop()
+    return tuple(row)
 
 
 def _statements(rows: Sequence[Sequence[Any]]) -> frozenset[Statement]:

@@ -16,6 +16,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -42,39 +43,63 @@ Filed = tuple[tuple[str, str], ...]
 """Fields and terms."""
 
 
-def filed(statements: Iterable[Statement]) -> dict[str, list[str]]:
-    """Return the terms under which a record is filed for what it says, by field."""
-    found: dict[str, set[str]] = {}
-    kinds: dict[str, set[str]] = {}
-    shown: dict[str, tuple[str, str, str]] = {}
-    for statement in statements:
-        for field, term in _terms(statement):
-            found.setdefault(field, set()).add(term)
-        name = coded(statement.name)
-        kinds.setdefault(name, set()).update(_kinds(statement))
-        first = (rank(statement), shown_field(statement.name), shown_term(statement))
-        facet = name + SEPARATOR + statement.facet
-        shown[facet] = min(first, shown.get(facet, first))
-    for _, field, term in shown.values():
-        found.setdefault(field, set()).add(term)
-    if kinds:
-        found["present"] = {name + SEPARATOR + "".join(sorted(of)) for name, of in kinds.items()}
-    return {field: sorted(terms) for field, terms in found.items()}
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    """All that is filed for one statement; statements repeat, so it is kept."""
 
-
-def filed_built_in(statements: Iterable[Statement]) -> dict[str, set[str]]:
-    """Return the terms of ``id`` and ``label``: they can be asked for, and are no values that facets or words show."""
-    found: dict[str, set[str]] = {}
-    for statement in statements:
-        for field, term in _terms(statement):
-            if field in ("forms", "texts"):
-                found.setdefault(field, set()).add(term)
-        if is_long(statement):
-            found.setdefault(shown_field(statement.name), set()).add(shown_term(statement))
-    return found
+    terms: Filed
+    start: str
+    kinds: str
+    facet: tuple[str, str]
+    shown: tuple[str, str, str]
 
 
 @lru_cache(maxsize=100_000)
+def _filing(statement: Statement) -> _Filing:
+    name = coded(statement.name)
+    shown = (rank(statement), shown_field(statement.name), shown_term(statement))
+    return _Filing(_terms(statement), name + SEPARATOR, _kinds(statement), (name, statement.facet), shown)
+
+
+def filed(statements: Iterable[Statement]) -> dict[str, list[str]]:
+    """Return the terms under which a record is filed for what it says, by field."""
+    found: dict[str, set[str]] = {}
+    kinds: dict[str, str] = {}
+    shown: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for filing in map(_filing, statements):
+        for field, term in filing.terms:
+            if field in found:
+                found[field].add(term)
+            else:
+                found[field] = {term}
+        kinds[filing.start] = kinds.get(filing.start, "") + filing.kinds
+        first = shown.get(filing.facet)
+        if first is None or filing.shown < first:
+            shown[filing.facet] = filing.shown
+    for _, field, term in shown.values():
+        found.setdefault(field, set()).add(term)
+    if kinds:
+        found["present"] = {start + "".join(sorted(set(of))) for start, of in kinds.items()}
+    return {field: list(terms) for field, terms in found.items()}
+
+
+def filed_built_in(statements: Iterable[Statement]) -> dict[str, list[str]]:
+    """Return the terms of ``id`` and ``label``: they can be asked for, and are no values that facets or words show.
+
+    They differ from record to record, so that nothing of them is kept.
+    """
+    found: dict[str, list[str]] = {"texts": [], "forms": []}
+    for statement in statements:
+        start, text = statement.name + SEPARATOR, fold(statement.text or "")
+        terms = {form: start + form for form in (text, *statement.forms())}
+        for form, term in terms.items():
+            if fits(term):
+                found["texts" if form == text else "forms"].append(term)
+        if not all(map(fits, terms.values())):
+            found[shown_field(statement.name)] = [shown_term(statement)]
+    return found
+
+
 def _terms(statement: Statement) -> Filed:
     return tuple((field, term) for field, term in _all_terms(statement) if fits(term))
 
@@ -186,7 +211,6 @@ def rank(statement: Statement) -> str:
     return f"{statement.text or ''} {statement.label or ''}"
 
 
-@lru_cache(maxsize=100_000)
 def shown_term(statement: Statement) -> str:
     """Return the term of a value as facets count and show it; :func:`shown_statement` reads it."""
     facet = statement.facet
@@ -206,7 +230,7 @@ def _other_terms(statement: Statement) -> Iterator[str]:
 
 def is_long(statement: Statement) -> bool:
     """Tell whether a statement is filed under its digest."""
-    return shown_term(statement).partition(SEPARATOR)[2].startswith(DIGEST)
+    return _filing(statement).shown[2].partition(SEPARATOR)[2].startswith(DIGEST)
 
 
 def shown_statement(name: str, term: str) -> Statement | None:

@@ -90,6 +90,11 @@ class ElasticsearchIndex(SearchIndex):
 
     @property
     @override
+    def engine_version(self) -> str:
+        return str(self._server.ask("GET", "/")["version"]["number"])
+
+    @property
+    @override
     def applied(self) -> int:
         return self._known(self._stamp())
 
