@@ -55,11 +55,32 @@ def answer(
 
 
 @router.get("/search/why")
-def why(request: Request, catalogue: Open, principal: Caller, q: str = "") -> Response:
-    """Say which condition of a query removed most, each with the query without it."""
-    found = cohorts.why_not(catalogue, principal, q.strip() or "TRUE")
+def why(request: Request, catalogue: Open, principal: Caller, q: str = "", participant: str = "") -> Response:
+    """Say which condition of a query removed most, and of one participant which it fails."""
+    asked, named = q.strip() or "TRUE", participant.strip()
+    people = _called(catalogue, principal, named) if named else []
+    one = people[0]["id"] if len(people) == 1 else None
+    found = cohorts.why_not(catalogue, principal, asked, participant=one)
     labels = labels_of(catalogue, cohorts.parse_query(found["query"]).json)
-    return page(request, "why.html", principal, q=q, found=found, remedies=remedies(found), labels=labels)
+    return page(
+        request,
+        "why.html",
+        principal,
+        q=q,
+        found=found,
+        remedies=remedies(found),
+        labels=labels,
+        named=named,
+        people=people,
+        titles=titles_of(catalogue, {person["dataset"] for person in people}),
+    )
+
+
+def _called(catalogue: Catalogue, principal: Principal, name: str) -> list[dict[str, Any]]:
+    """Return the participants that have this label or id, a few at most."""
+    either = {"op": "or", "args": [{"op": "=", "args": [{"property": by}, name]} for by in ("label", "id")]}
+    items: list[dict[str, Any]] = cohorts.find(catalogue, principal, either, limit=10)["items"]
+    return items
 
 
 def _rendered(

@@ -177,6 +177,20 @@ def test_nobody_is_explained_by_the_condition_that_removed_most(desk: Page) -> N
     expect(desk.get_by_role("button", name="Freeze")).to_be_visible()
 
 
+def test_a_certain_participant_is_told_what_it_fails(desk: Page) -> None:
+    text(desk).fill("sex = 'female' AND age > 55")
+    expect(count(desk)).to_have_text("1 participant")
+    desk.get_by_role("link", name="Why not more?").click()
+    desk.get_by_role("link", name="Why is a certain participant").click()
+    desk.get_by_label("Label or id").fill("sub-05")
+    desk.get_by_role("button", name="Look").click()
+    expect(desk.locator("main")).to_contain_text("age > 55")
+    expect(desk.locator("main")).to_contain_text("age: 52")
+    desk.get_by_label("Label or id").fill("<b>nobody</b>")
+    desk.get_by_role("button", name="Look").click()
+    expect(desk.get_by_role("alert")).to_contain_text("<b>nobody</b>")
+
+
 def test_hostile_values_stay_text(desk: Page) -> None:
     desk.get_by_role("complementary").get_by_role("link", name="<img src=x onerror=alert(1)>").first.click()
     expect(count(desk)).to_have_text("1 participant")
