@@ -49,7 +49,7 @@ class Answering:
             "size": limit + 1,
             "sort": _ORDER,
             "track_total_hits": True,
-            "_source": ["said", "acquisitions"] if explain else False,
+            **({"_source": ["said", "acquisitions"]} if explain else {"_source": False, "stored_fields": "_none_"}),
         }
         if after is not None:
             body["search_after"] = [clipped(part) for part in after]
@@ -80,15 +80,15 @@ class Answering:
     def _positions(self, page: Sequence[Any]) -> list[Position]:
         """Return the places of hits; what is too long to be sorted by is read from the documents."""
         found = [Position(*hit["sort"]) for hit in page]
-        cut = [hit["_id"] for hit, at in zip(page, found, strict=True) if any(len(p) >= MAX_TERM // 4 for p in at)]
+        cut = [at.iri for at in found if any(len(part) >= MAX_TERM // 4 for part in at)]
         if not cut:
             return found
-        body = {"query": {"ids": {"values": cut}}, "size": len(cut), "_source": ["said"]}
-        hits = self.scope.vocabulary.search(body)["hits"]["hits"]
-        whole = {hit["_id"]: read_person(hit["_source"]).participant for hit in hits}
+        query = {"bool": {"filter": [{"terms": {"key": cut}}, _PERSON]}}
+        hits = self.scope.vocabulary.search({"query": query, "size": len(cut), "_source": ["said"]})["hits"]["hits"]
+        entries = (read_person(hit["_source"]).participant for hit in hits)
+        whole = {clipped(entry.id): entry for entry in entries if entry is not None}
         return [
-            Position(entry.dataset or "", entry.label, entry.id) if (entry := whole.get(hit["_id"])) else at
-            for hit, at in zip(page, found, strict=True)
+            Position(entry.dataset or "", entry.label, entry.id) if (entry := whole.get(at.iri)) else at for at in found
         ]
 
     def _hits(self, page: Sequence[Any], places: Sequence[Position], *, explain: bool) -> Iterator[Hit]:
@@ -133,7 +133,7 @@ class Answering:
     def _keys(self, page: dict[str, Any], path: str) -> tuple[list[str], list[Any] | None]:
         """Return the IRIs of one page of hits, and where the next one begins, if there is one."""
         body = page | {"query": self.query, "size": _PAGE, "track_total_hits": False, "_source": False}
-        body["docvalue_fields"] = ["key"]
+        body |= {"docvalue_fields": ["key"], "stored_fields": "_none_"}  # so that no document has to be unpacked
         answer = self.scope.vocabulary.server.ask("POST", path, body, filter_path=_NEEDED)
         hits = answer.get("hits", {}).get("hits", [])
         return [hit["fields"]["key"][0] for hit in hits], hits[-1]["sort"] if len(hits) == _PAGE else None

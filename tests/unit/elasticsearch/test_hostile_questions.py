@@ -37,7 +37,8 @@ def pair(elasticsearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     for number, said in enumerate(VALUES):
         properties = {name: [value(said), value(VALUES[number - 1])] for name in NAMES}
         properties["age"] = [value(number - 5.5), value(1e300 * number), value(-(0.1**number))]
-        document = {"label": f"sub-{said[:20]}", "dataset": "urn:uuid:d", "properties": properties}
+        label = "sub-" + (said * 3 if len(said) > 3999 else said)
+        document = {"label": label, "dataset": "urn:uuid:d", "properties": properties}
         image = {"label": f"i{number}", "dataset": "urn:uuid:d", "participant": f"urn:uuid:{number:03}a"}
         repository.put(Put(id=f"urn:uuid:{number:03}a", type="Participant", document=document))
         for copy in range(2):
