@@ -11,6 +11,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from catalog.model import Commit, Put
 from catalog.search.query import Or, Query, Under
+from ontology.errors import BackendUnavailableError
 from ontology.identifiers import new_iri
 from ontology.terms import Term
 
@@ -56,9 +57,12 @@ def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     return body
 
 
-def _uses(catalogue: Catalogue, principal: Principal, term: Term) -> int:
-    """Return how many participants have the term, or a narrower one, as a value of any property."""
-    catalogue.refresh_search()
+def _uses(catalogue: Catalogue, principal: Principal, term: Term) -> int | None:
+    """Return how many participants have the term, or a narrower one, as a value; None while search is away."""
+    try:
+        catalogue.refresh_search()
+    except BackendUnavailableError:
+        return None
     datasets = principal.datasets(Permission.READ)
     properties = [
         item.name

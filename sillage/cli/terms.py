@@ -63,4 +63,5 @@ def _term(people: People, body: dict[str, Any]) -> None:
         people.say(f"{title}: " + (", ".join(f"{t['label']} ({t['curie']})" for t in body[title]) or "none"))
     people.say(f"synonyms: {', '.join(body['synonyms']) or 'none'}")
     people.say(f"cross-references: {', '.join(body['xrefs']) or 'none'}")
-    people.say(f"used by {body['uses']} participants, itself or through {body['descendants']} narrower terms")
+    uses = "an unknown number of" if body["uses"] is None else body["uses"]
+    people.say(f"used by {uses} participants, itself or through {body['descendants']} narrower terms")

@@ -223,8 +223,11 @@ def test_everything_but_search_goes_on_without_it(degraded: Client, other_study:
     state = degraded.get("status")
     assert state["search_applied"] is None
     assert state["engines"]["search"]["away"]
+    assert degraded.get("terms/DOID:2377")["uses"] is None
     search_line.mend()
     assert degraded.find_cohort(QUERY)["count"] == 4
+    assert degraded.get("status")["engines"]["search"]["version"]
+    assert degraded.get("terms/DOID:2377")["uses"] == 4
     assert degraded.post("check")["valid"] is True
 
 
