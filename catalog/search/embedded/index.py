@@ -102,22 +102,28 @@ class EmbeddedIndex(SearchIndex):
         return (found.st_ino, found.st_mtime_ns)
 
     def _open_current(self) -> None:
+        before, self._generation = self._generation, None
+        if before is not None:
+            before.close()
+        self._generation = self._pointed_to()
+        if self._generation is None:
+            with self._alone():
+                self._generation = self._pointed_to()  # another process may have been quicker
+                if self._generation is None:
+                    self._point_to(self._begin())
+
+    def _pointed_to(self) -> Generation | None:
+        """Return the generation that answers, or None where there is none that can."""
         self._pointed = self._pointer_identity()
         try:
             named = (self.folder / _POINTER).read_text(encoding="ascii").strip()
         except (FileNotFoundError, UnicodeDecodeError):
-            named = ""
-        before, self._generation = self._generation, None
-        if before is not None:
-            before.close()
+            return None
         found = Generation(self.folder / Path(named or "none").name, fresh_records=self._fresh_records)
-        if named and found.is_current():
-            self._generation = found
-            return
-        if named:
-            _log.warning("the search index was damaged or of another format and is made anew")
-        with self._alone():
-            self._point_to(self._begin())
+        if found.is_current():
+            return found
+        _log.warning("the search index was damaged or of another format and is made anew")
+        return None
 
     def _begin(self) -> Generation:
         return Generation.create(self.folder / uuid.uuid4().hex, fresh_records=self._fresh_records)
@@ -169,14 +175,20 @@ class EmbeddedIndex(SearchIndex):
         if generation is self._verified and not generation.damaged and repository.sequence == self._covered:
             return self._covered
         with self._lock:
-            try:
-                self._ensure_same_history(repository)
-                return self._catch_up(repository)
-            except IntegrityError:
-                if not self._current().damaged:
-                    raise  # it is the repository that is damaged
-                _log.warning("the search index was damaged and is made anew")
-                return self.rebuild(repository)
+            while True:
+                generation = self._current()
+                try:
+                    self._ensure_same_history(repository)
+                    return self._catch_up(repository)
+                except FileNotFoundError:
+                    if self._current() is generation:
+                        return self.rebuild(repository)
+                    # Another process built the index anew, and took away what was being written to.
+                except IntegrityError:
+                    if not self._current().damaged:
+                        raise  # it is the repository that is damaged
+                    _log.warning("the search index was damaged and is made anew")
+                    return self.rebuild(repository)
 
     def _ensure_same_history(self, repository: Repository) -> None:
         """Rebuild an index that covers entries which the repository does not have (restored from a backup)."""
