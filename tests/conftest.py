@@ -115,7 +115,9 @@ def _elasticsearch_backend(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     from catalog.search.elasticsearch.connection import Limits, Server, address
 
-    url = os.environ["SILLAGE_TEST_ELASTICSEARCH"] = request.getfixturevalue("elasticsearch_url")
+    from catalog.search.testing.backends import SERVERS
+
+    url = SERVERS["elasticsearch"] = request.getfixturevalue("elasticsearch_url")
     yield
     server = Server(address(url), Limits())
     left = server.ask("GET", f"/sillage-test-{os.getpid()}-*/_alias")

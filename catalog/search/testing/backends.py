@@ -23,14 +23,14 @@ Opener = Callable[[Path], SearchIndex]
 ORACLE: Final = "sqlite"
 """The backend whose answers all others must give to the letter."""
 
-ELASTICSEARCH: Final = "SILLAGE_TEST_ELASTICSEARCH"
-"""Environment variable with the URL of a server; to be set before the backend of that name is opened."""
+SERVERS: Final[dict[str, str]] = {}
+"""URLs of servers, by backend; to be told before the backend is opened."""
 
 
 def _on_elasticsearch(folder: Path) -> SearchIndex:
     """Open an index that stands for a folder; its names begin with ``test-`` and the number of this process."""
     name = f"test-{os.getpid()}-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
-    return ElasticsearchIndex.open(os.environ[ELASTICSEARCH], SmallTerms(), name=name)
+    return ElasticsearchIndex.open(SERVERS["elasticsearch"], SmallTerms(), name=name)
 
 
 BACKENDS: Final[dict[str, Opener]] = {
