@@ -16,7 +16,7 @@ from catalog.search.embedded.view import View, load_view, stamp_of
 from catalog.search.embedded.writer import FRESH_RECORDS, Writer
 from ontology.errors import BackendUnavailableError, IntegrityError
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Changes whenever the tables, the segments or what is written into them change; another format is rebuilt."""
 
 _FILE: Final = "index.sqlite"

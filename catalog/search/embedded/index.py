@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
@@ -27,10 +27,12 @@ from catalog.search.binding import BoundQuery, bind
 from catalog.search.embedded.answering import Answering
 from catalog.search.embedded.comparison import differences
 from catalog.search.embedded.counting import Counting
+from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.evaluation import Evaluation
 from catalog.search.embedded.generation import Generation
 from catalog.search.embedded.overview import extent, facet_properties, properties
 from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.view import View
 from catalog.search.embedded.writer import FRESH_RECORDS
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
@@ -154,8 +156,8 @@ class EmbeddedIndex(SearchIndex):
     @property
     @override
     def applied(self) -> int:
-        with self._current().pool.connection() as db:
-            return self._known(_applied(db))
+        with self._scope(None) as scope:
+            return self._known(_applied(scope.dictionary.db))
 
     def _known(self, stored: int) -> int:
         """Return the entry that is covered, given what the file says.
@@ -180,10 +182,12 @@ class EmbeddedIndex(SearchIndex):
                 try:
                     self._ensure_same_history(repository)
                     return self._catch_up(repository)
-                except FileNotFoundError:
+                except (FileNotFoundError, BackendUnavailableError) as error:
+                    # Another process may have built the index anew, and taken away what was being written to.
                     if self._current() is generation:
-                        return self.rebuild(repository)
-                    # Another process built the index anew, and took away what was being written to.
+                        if isinstance(error, FileNotFoundError):
+                            return self.rebuild(repository)
+                        raise
                 except IntegrityError:
                     if not self._current().damaged:
                         raise  # it is the repository that is damaged
@@ -248,8 +252,19 @@ class EmbeddedIndex(SearchIndex):
 
     @contextmanager
     def _scope(self, datasets: Collection[str] | None) -> Iterator[Scope]:
-        with self._current().snapshot() as (view, dictionary):
+        with ExitStack() as stack:
+            view, dictionary = self._snapshot(stack)
             yield Scope(view, dictionary, datasets)
+
+    def _snapshot(self, stack: ExitStack) -> tuple[View, Dictionary]:
+        """Open what answers now; while it is being opened, another process may put a newer one in its place."""
+        while True:
+            generation = self._current()
+            try:
+                return stack.enter_context(generation.snapshot())
+            except (BackendUnavailableError, IntegrityError):
+                if self._current() is generation:
+                    raise
 
     def _bind(self, query: Query, scope: Scope, level: Level = Level.PARTICIPANT) -> BoundQuery:
         return bind(query, terms=self._terms, in_use=scope.in_use(), level=level)
@@ -324,8 +339,9 @@ class EmbeddedIndex(SearchIndex):
     @override
     def check(self, repository: Repository) -> Iterator[Problem]:
         self.catch_up(repository)
-        with self._current().snapshot() as (view, dictionary):
-            yield from differences(view, dictionary, repository, _applied(dictionary.db))
+        with self._scope(None) as scope:
+            dictionary = scope.dictionary
+            yield from differences(scope.view, dictionary, repository, _applied(dictionary.db))
 
     @override
     def close(self) -> None:
