@@ -114,7 +114,6 @@ def _elasticsearch_backend(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     from catalog.search.elasticsearch.connection import Limits, Server, address
-
     from catalog.search.testing.backends import SERVERS
 
     url = SERVERS["elasticsearch"] = request.getfixturevalue("elasticsearch_url")
