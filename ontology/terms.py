@@ -345,9 +345,14 @@ class TermIndex:
             if change != self._seen_change or len(self._cache) > _CACHED:
                 self._cache.clear()
                 self._seen_change = change
-            kept = self._cache.get((kind, key), self)
-            if kept is self:
-                kept = self._cache[kind, key] = find(key)
+            if (kind, key) not in self._cache:
+                try:
+                    self._cache[kind, key] = find(key)
+                except NotFoundError as error:  # what is spelled like it takes a while to find, too
+                    self._cache[kind, key] = error
+            kept = self._cache[kind, key]
+            if isinstance(kept, NotFoundError):
+                raise kept.with_traceback(None)
             answer: T = kept
             return answer
 

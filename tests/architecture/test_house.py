@@ -25,7 +25,11 @@ DOORS = {
     "rdflib": ("ontology/readers/", "provenance/formats/"),
     "neo4j": ("catalog/backends/neo4j/",),
     "cql2": ("catalog/search/",),
-    "sqlite3": ("catalog/backends/sqlite/", "catalog/search/sqlite/", "ontology/"),
+    "elasticsearch": ("catalog/search/elasticsearch/connection.py",),
+    "sqlite3": (
+        *("catalog/backends/sqlite/", "ontology/"),
+        *("catalog/search/sqlite/", "catalog/search/embedded/", "catalog/search/index_file.py"),
+    ),
 }
 
 
