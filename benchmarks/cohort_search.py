@@ -120,7 +120,8 @@ def _rows(ours: Ask, engines: Mapping[str, Ask], asked: Sequence[Question], size
             other, other_worst, others = percentiles(engine, some)
             counted_otherwise = name == "tantivy" and kind != "cohort query"
             if counts != others and not counted_otherwise:
-                sys.exit(f"{name} answers differently: {[x for x in zip(counts, others, some) if x[0] != x[1]][:2]}")
+                differing = [found for found in zip(counts, others, some, strict=True) if found[0] != found[1]]
+                sys.exit(f"{name} answers differently: {differing[:2]}")
             budget = name == "SQLite joins" or kind != "cohort query"
             rows.append(
                 Row(
