@@ -5,19 +5,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
-from catalog.search.binding import Bound, BoundQuery
-from catalog.search.embedded.column import Array, Bools, Rows
+from catalog.search.binding import Bound, BoundQuery, HasAcquisition, Opposite, Some
+from catalog.search.embedded.column import Array, Bools, Codes, Column, Rows
 from catalog.search.embedded.evaluation import Evaluation
 from catalog.search.embedded.scope import Scope
 from catalog.search.embedded.segment import Segment
 from catalog.search.embedded.view import Part
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
 from catalog.search.index import Hit, Terms
-from catalog.search.names import ANY, Level
+from catalog.search.names import ANY, Level, built_in_names
 from catalog.search.paging import Position
 from catalog.search.projection import Statement, built_in, said_of_dataset
 
@@ -25,24 +26,38 @@ Said = dict[str, tuple[Statement, ...]]
 """Statements of one record, by property."""
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
     """The hits of one segment: rows of participants, in the order of answers."""
 
-    evaluation: Evaluation
-    rows: Rows
+    def __init__(self, evaluation: Evaluation, rows: Rows) -> None:
+        self.evaluation = evaluation
+        self.part: Part = evaluation.part
+        self.rows = rows
+        self._numbers: dict[int, Array] = {}
 
-    @property
-    def part(self) -> Part:
-        """The segment."""
-        return self.evaluation.part
-
-    @property
+    @cached_property
     def mask(self) -> Bools:
         """The hits among all rows."""
         mask = np.zeros(self.part.segment.size, np.bool_)
         mask[self.rows] = True
         return mask
+
+    def numbers(self, column: Column) -> Array:
+        """Return for each code of a column how many hits have it, or an acquisition that has it."""
+        known = self._numbers.get(id(column))  # columns live as long as their segment
+        if known is None:
+            if column.own is column.people and column.rows is None:
+                known = np.bincount(column.codes[self.rows], minlength=len(column.keys) + 1)[1:]
+            else:
+                known = column.people.within(self.mask)
+            self._numbers[id(column)] = known
+        return known
+
+    def having(self, column: Column, codes: Codes) -> int:
+        """Return how many hits have any of some codes of a column, or an acquisition that has one."""
+        if len(codes) < 2 or (column.own is column.people and column.rows is None):
+            return int(self.numbers(column)[codes].sum())
+        return int(np.count_nonzero(column.people.mask(codes) & self.mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +76,10 @@ class Answering:
         self.scope = scope
         self.bound = bound
         self.terms = terms
-        self.found: Sequence[Found] = [self._hits(part) for part in scope.view.parts]
+        evaluations = [Evaluation(part, scope) for part in scope.view.parts]
+        rows = scope.view.hits((scope.key, bound), lambda: [each.hits(bound.root) for each in evaluations])
+        self.found = [Found(evaluation, hits) for evaluation, hits in zip(evaluations, rows, strict=True)]
         self.count = sum(len(found.rows) for found in self.found)
-
-    def _hits(self, part: Part) -> Found:
-        evaluation = Evaluation(part, self.scope)
-        return Found(evaluation, evaluation.hits(self.bound.root))
 
     def members(self) -> list[str]:
         """Return the IRIs of all hits, sorted."""
@@ -74,9 +87,18 @@ class Answering:
 
     def count_also(self, root: Bound) -> int:
         """Return how many of the hits fulfil another condition as well."""
-        return sum(
-            int(np.count_nonzero(found.evaluation.holds(root, Level.PARTICIPANT, found.rows))) for found in self.found
-        )
+        return sum(self._count_also(found, root) for found in self.found)
+
+    def _count_also(self, found: Found, root: Bound) -> int:
+        """Count in one segment; a condition on one value is counted from the postings, as facets are."""
+        if isinstance(root, Opposite):
+            return len(found.rows) - self._count_also(found, root.part)
+        leaf = root.part if isinstance(root, HasAcquisition) and self.scope.everything else root
+        if isinstance(leaf, Some) and leaf.property not in built_in_names(leaf.level):
+            chosen = found.evaluation.chosen(leaf)
+            if len(chosen) < 2:
+                return sum(found.having(column, codes) for column, codes in chosen)
+        return int(np.count_nonzero(found.evaluation.holds(root, Level.PARTICIPANT, found.rows)))
 
     def page(self, after: Position | None, limit: int) -> list[Place]:
         """Return the hits that follow a position."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from catalog.search.embedded.answering import Answering, Found
-from catalog.search.embedded.column import Array, Column, spread
+from catalog.search.embedded.column import Array, Codes, Column, spread
 from catalog.search.facets import FACET_VALUES, FacetCount, facet_values, said_by_datasets
 from catalog.search.in_use import check_property
 from catalog.search.index import FacetValue
@@ -36,8 +36,6 @@ class Counting:
             raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
         of_dataset = name in OF_DATASET and name in built_in_names(level)
         counts = self._of_datasets(level, name) if of_dataset else self._of_values(level, name)
-        if len(counts) > FACET_VALUES:
-            self.notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
         return facet_values(counts, self.answering.terms)
 
     def _property(self, asked: str) -> tuple[Level, str]:
@@ -60,7 +58,13 @@ class Counting:
         numbers = Counter[str]()
         for found in self.answering.found:
             numbers.update(_in_datasets(found, level, keys))
-        return [FacetCount(said[facet][0], count) for facet, count in numbers.items() if count]
+        counts = [FacetCount(said[facet][0], count) for facet, count in numbers.items() if count]
+        self._notice(name, len(counts))
+        return counts
+
+    def _notice(self, name: str, values: int) -> None:
+        if values > FACET_VALUES:
+            self.notices.append(f"{name} has {values} values; the {FACET_VALUES} most frequent are shown")
 
     def _of_values(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
@@ -71,10 +75,15 @@ class Counting:
             column = found.part.segment.column(level, prop) if prop is not None else None
             if column is not None and len(found.rows):
                 self._count(found, level, column, counts, present)
-        statements = self.scope.dictionary.statements({key for keys in present.values() for key in keys})
+        most = [facet for facet, _ in counts.most_common(FACET_VALUES)]
+        self._notice(name, len(counts))
+        if len(counts) > FACET_VALUES:
+            fewest = counts[most[-1]]  # of those that are as frequent as the last, the names decide
+            most = [facet for facet, count in counts.items() if count >= fewest]
+        statements = self.scope.dictionary.statements({key for facet in most for key in present[facet]})
         shown = {
-            facet: min((statements[key] for key in keys if key in statements), key=_spelled, default=None)
-            for facet, keys in present.items()
+            facet: min((statements[key] for key in present[facet] if key in statements), key=_spelled, default=None)
+            for facet in most
         }
         return [FacetCount(said, counts[facet]) for facet, said in shown.items() if said is not None]
 
@@ -82,52 +91,36 @@ class Counting:
         self, found: Found, level: Level, column: Column, counts: Counter[str], present: dict[str, set[int]]
     ) -> None:
         """Add what one segment has: per facet the distinct hits, and the statements that they have."""
-        numbers, having = self._by_code(found, level, column)
-        codes = np.flatnonzero(numbers)
-        facets = self.scope.dictionary.facets(column.keys[codes].tolist())
+        numbers, together = self._by_code(found, level, column)
+        facets = self._facets(column)
         groups: dict[str, list[int]] = {}
-        for code in codes:
-            key = int(column.keys[code])
-            if key in facets:
-                groups.setdefault(facets[key], []).append(int(code))
-                present.setdefault(facets[key], set()).add(key)
+        for code in np.flatnonzero(numbers).tolist():
+            groups.setdefault(facets[code], []).append(code)
         for facet, same in groups.items():
-            counts[facet] += int(numbers[same[0]]) if len(same) == 1 else having(same)
+            counts[facet] += int(numbers[same[0]]) if len(same) == 1 else together(np.array(same))
+            present.setdefault(facet, set()).update(int(column.keys[code]) for code in same)
 
-    def _by_code(self, found: Found, level: Level, column: Column) -> tuple[Array, _Together]:
+    def _facets(self, column: Column) -> list[str]:
+        """Return the facet of each code; of a statement that is gone nobody has any more, whatever it is."""
+
+        def look_up() -> list[str]:
+            found = self.scope.dictionary.facets(column.keys.tolist())
+            return [found.get(key, "") for key in column.keys.tolist()]
+
+        return self.scope.view.remembered(("facets", id(column)), look_up)
+
+    def _by_code(self, found: Found, level: Level, column: Column) -> tuple[Array, Callable[[Codes], int]]:
         """Return how many hits have each code, and how to count those that have any of several."""
-        if level is Level.PARTICIPANT and column.rows is None:
-            numbers = np.bincount(column.codes[found.rows], minlength=len(column.keys) + 1)[1:]
-            return numbers, _Together(None, None, numbers)
         if level is Level.PARTICIPANT or self.scope.everything:
-            mask = found.mask
-            numbers = column.people.within(mask)
-            return numbers, _Together(column, mask, numbers)
+            return found.numbers(column), lambda codes: found.having(column, codes)
         starts, lengths = found.part.segment.shape.images_of(found.rows)
         images = found.evaluation.seen_images(spread(starts, lengths))
         places, codes = column.pairs(images)
         owners = found.part.segment.shape.owner[images[places]]
-        pairs = np.unique(owners.astype(np.int64) * len(column.keys) + codes)
-        numbers = np.bincount(pairs % len(column.keys), minlength=len(column.keys))
-        return numbers, _Together(None, None, numbers, pairs)
-
-
-class _Together:
-    """Counts the hits that have any of several codes."""
-
-    def __init__(self, column: Column | None, mask: Array | None, numbers: Array, pairs: Array | None = None) -> None:
-        self._column = column
-        self._mask = mask
-        self._numbers = numbers
-        self._pairs = pairs
-
-    def __call__(self, codes: list[int]) -> int:
-        if self._column is not None and self._mask is not None:
-            return int(np.count_nonzero(self._column.people.mask(np.array(codes)) & self._mask))
-        if self._pairs is not None:
-            distinct = len(self._numbers)
-            return len(np.unique(self._pairs[np.isin(self._pairs % distinct, codes)] // distinct))
-        return int(self._numbers[codes].sum())  # each hit has one value at most
+        distinct = len(column.keys)
+        pairs = np.unique(owners.astype(np.int64) * distinct + codes)
+        numbers = np.bincount(pairs % distinct, minlength=distinct)
+        return numbers, lambda codes: len(np.unique(pairs[np.isin(pairs % distinct, codes)] // distinct))
 
 
 def _in_datasets(found: Found, level: Level, facets: Mapping[str, Sequence[int]]) -> dict[str, int]:

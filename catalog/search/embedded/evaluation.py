@@ -98,13 +98,24 @@ class Evaluation:
     def _owners(self, bound: HasAcquisition | CountAcquisitions) -> Rows:
         """Return the participants with an acquisition that fulfils a condition, or with so many."""
         if isinstance(bound, HasAcquisition):
-            if self.scope.everything and isinstance(bound.part, Some) and not self._is_built_in(bound.part):
-                chosen = self.chosen(bound.part)
-                if len(chosen) == 1:
-                    return chosen[0][0].people.rows(chosen[0][1])
+            if self._is_in_postings(bound):
+                return _rows(self._people(bound))
             return _distinct(self.shape.owner[self.seen_images(self.rows(bound.part, Level.ACQUISITION))])
         counts = np.bincount(self._image_owners(bound.part), minlength=self.part.segment.size)
         return _rows(compared(counts, bound))
+
+    def _is_in_postings(self, bound: HasAcquisition | CountAcquisitions) -> bool:
+        """Tell whether the postings say which participants have such an acquisition: one that may be seen."""
+        part = bound.part
+        has_one = isinstance(bound, HasAcquisition) and self.scope.everything
+        return has_one and isinstance(part, Some) and not self._is_built_in(part)
+
+    def _people(self, bound: HasAcquisition | CountAcquisitions) -> Bools:
+        """Return, from the postings, which participants have an acquisition of which one value is so."""
+        mask = np.zeros(self.part.segment.size, np.bool_)
+        for column, codes in self.chosen(bound.part) if isinstance(bound.part, Some) else ():
+            mask |= column.people.mask(codes)
+        return mask
 
     def _image_owners(self, part: Bound) -> Array:
         found: Array = self.shape.owner[self.seen_images(self.rows(part, Level.ACQUISITION))]
@@ -140,6 +151,8 @@ class Evaluation:
 
     def _own(self, bound: HasAcquisition | CountAcquisitions, among: Array) -> Bools:
         """Tell which of some participants have such acquisitions, by looking at these or at all that are such."""
+        if self._is_in_postings(bound):
+            return self._people(bound)[among]
         starts, numbers = self.shape.images_of(among)
         if self.estimate(bound.part, Level.ACQUISITION) < int(numbers.sum()):
             mask = np.zeros(self.part.segment.size, np.bool_)

@@ -107,6 +107,10 @@ def _literal(kind: str, text: str | None, number: float | None, term: str | None
 
 def extent(scope: Scope, name: str) -> Extent | None:
     """Return the range of a property's visible numbers, of participants first; None where it has none."""
+    return scope.view.remembered(("extent", scope.key, name), lambda: _extent(scope, name))
+
+
+def _extent(scope: Scope, name: str) -> Extent | None:
     for level in (Level.PARTICIPANT, Level.ACQUISITION):
         prop = scope.property_key(level, canonical_name(name, level))
         found = [numbers for numbers in _numbers(scope, level, prop) if len(numbers)]

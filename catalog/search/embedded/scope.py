@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from catalog.search.embedded.column import Array, Bools, Codes, Column
+from catalog.search.embedded.column import Array, Bools, Codes, Column, spread
 from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.encoding import NO_DATASET
 from catalog.search.embedded.segment import Uses, count_uses
@@ -90,7 +90,7 @@ class Scope:
         if column is None:
             return uses
         shape = part.segment.shape
-        gone = part.buried if level is Level.PARTICIPANT else np.flatnonzero(~part.kept[shape.owner])
+        gone = part.buried if level is Level.PARTICIPANT else spread(*shape.images_of(part.buried))
         left = Counter(uses)
         left.subtract(count_uses(column, shape.of(level).datasets, gone))
         return left
@@ -144,15 +144,32 @@ class Scope:
         for part in self.view.parts:
             column = part.segment.column(level, prop)
             codes: Codes = column.codes_of(keys) if column is not None else np.empty(0, np.int64)
-            if column is not None and len(codes):
-                if self.everything and not len(part.buried):
+            if column is None or not len(codes):
+                continue
+            if self.everything:
+                if bool(self._left(part, level, column)[codes].any()):
                     return True
-                rows = column.own.rows(codes)
-                owners = rows if level is Level.PARTICIPANT else part.segment.shape.owner[rows]
-                seen = self.sees(part.segment.shape.of(level).datasets[rows])
-                if bool((part.kept[owners] & seen).any()):
-                    return True
+                continue
+            rows = column.own.rows(codes)
+            owners = rows if level is Level.PARTICIPANT else part.segment.shape.owner[rows]
+            seen = self.sees(part.segment.shape.of(level).datasets[rows])
+            if bool((part.kept[owners] & seen).any()):
+                return True
         return False
+
+    def _left(self, part: Part, level: Level, column: Column) -> Array:
+        """Return how many records that are not buried have each code of a column."""
+
+        def count() -> Array:
+            shape = part.segment.shape
+            gone = part.buried
+            if level is Level.ACQUISITION:
+                gone = spread(*shape.images_of(gone))
+            _, codes = column.pairs(gone)
+            left: Array = column.own.counts - np.bincount(codes, minlength=len(column.keys))
+            return left
+
+        return self.view.remembered(("left", id(column)), count) if len(part.buried) else column.own.counts
 
     def visible_keys(self, level: Level, prop: int) -> Array:
         """Return the keys of those statements of a property that visible records have."""
@@ -165,8 +182,8 @@ class Scope:
 
     def visible_codes(self, part: Part, level: Level, column: Column) -> Codes:
         """Return the codes of a column that visible records have."""
-        if self.everything and not len(part.buried):
-            return np.arange(len(column.keys))
+        if self.everything:
+            return np.flatnonzero(self._left(part, level, column))
         shape = part.segment.shape
         rows, codes = column.values()
         owners = rows if level is Level.PARTICIPANT else shape.owner[rows]

@@ -13,7 +13,7 @@ import numpy as np
 
 from catalog.search.documents import ParticipantDocument
 from catalog.search.embedded.building import MemorySegment, StatementFacts, in_order
-from catalog.search.embedded.column import Array, Bools
+from catalog.search.embedded.column import Array, Bools, Rows
 from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.encoding import EncodedDocument, EncodedRecord
 from catalog.search.embedded.segment import FileSegment, Records, Segment
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 REMEMBERED: Final = 4_000
 """So much of what was worked out for a view is kept."""
+
+QUESTIONS: Final = 8
+"""The hits of so many questions are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,17 @@ class View:
     facts: StatementFacts
     datasets: Mapping[int, tuple[DatasetEntry, bool]]
     _known: dict[Hashable, Any] = field(default_factory=dict)
+    _hits: dict[Hashable, Sequence[Rows]] = field(default_factory=dict)
+
+    def hits(self, question: Hashable, find: Callable[[], Sequence[Rows]]) -> Sequence[Rows]:
+        """Return the hits of a question, segment by segment: facets, histograms and trees ask it one after another."""
+        rows = self._hits.get(question)
+        if rows is None:
+            rows = find()
+            if len(self._hits) >= QUESTIONS:
+                self._hits.clear()
+            self._hits[question] = rows
+        return rows
 
     def remembered(self, what: Hashable, work_out: Callable[[], T]) -> T:
         """Return what was worked out for this view before, or work it out; a view never changes."""
