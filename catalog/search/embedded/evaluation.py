@@ -26,7 +26,7 @@ from catalog.search.embedded.scope import Scope
 from catalog.search.embedded.view import Part
 from catalog.search.names import ANY, OF_DATASET, Level, built_in_names
 from catalog.search.projection import built_in
-from catalog.search.value_tests import Equal, NumberRange, Word
+from catalog.search.value_tests import Equal, NumberRange, Present, Word
 
 Chosen = Sequence[tuple[Column, Codes]]
 """Columns, and the codes in them, by which a condition holds."""
@@ -200,6 +200,8 @@ class Evaluation:
         if bound.property in OF_DATASET:
             passing: Bools = self.scope.passing(bound.property, bound.test)[records.datasets[among]]
             return passing
+        if isinstance(bound.test, Present):
+            return np.ones(len(among), np.bool_)
         if isinstance(bound.test, Equal):
             candidates = labelled(records, among, bound.property, bound.test.forms)
         else:
