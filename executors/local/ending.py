@@ -31,6 +31,10 @@ def _reported(folder: TaskFolder) -> int | None:
     return None if found is None else int(found[1])
 
 
+_LOOKS = 4
+"""So often nothing must be seen of a task whose wrapper did not say how it ended."""
+
+
 def own_processes(folder: TaskFolder, wrapper: int) -> list[int]:
     """Return the task's own processes, without its wrapper and bubblewrap's."""
     if folder.sandboxed:
@@ -65,11 +69,16 @@ def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
     if folder.sandboxed and _reported(folder) is not None:
         return True
     until = time.monotonic() + patience_s
-    while left := _strays(folder, None):
-        if time.monotonic() > until:
+    # A process in the middle of exec has no environment for a moment; a wrapper that was killed may have left one so.
+    looks = 1 if folder.exit_code() is not None else _LOOKS
+    while looks:
+        left = _strays(folder, None)
+        if left and time.monotonic() > until:
             return False
         send(left, signal.SIGKILL)
-        time.sleep(0.005)
+        looks -= not left
+        if looks:
+            time.sleep(0.005)
     return True
 
 
