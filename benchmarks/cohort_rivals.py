@@ -17,9 +17,6 @@ from typing import Any
 
 from benchmarks.cohort_world import World
 
-UNDER = {"DOID:3213": (0, 1), "DOID:863": (0, 1, 2, 3, 8, 9), "DOID:10652": (2,), "DOID:5419": (4,), "DOID:1470": (5,)}
-"""Terms that are asked for, and which of the world's diagnoses each covers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -46,11 +43,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A cohort: participants of an age, a sex and a diagnosis, with such acquisitions; None asks nothing."""
+    """A cohort: participants of an age, a sex and a diagnosis, with such acquisitions; None asks nothing.
+
+    ``covered`` are those of the world's diagnoses that lie under the term.
+    """
 
     ages: tuple[float, float] | None
     sex: str | None
     term: str | None
+    covered: tuple[int, ...]
     images: tuple[Wanted, ...]
 
     def cql2(self) -> str:
@@ -65,7 +66,7 @@ class Question:
         parts = [f"p.age BETWEEN {self.ages[0]} AND {self.ages[1]}"] if self.ages else []
         parts += [f"p.sex = '{self.sex}'"] if self.sex else []
         if self.term:
-            covered = ", ".join(map(str, UNDER[self.term]))
+            covered = ", ".join(map(str, self.covered))
             parts.append(f"p.id IN (SELECT d.participant FROM diagnosis d WHERE d.term IN ({covered}))")
         parts += [
             f"EXISTS (SELECT 1 FROM acquisition a WHERE a.participant = p.id AND {image.sql()})"
@@ -214,7 +215,7 @@ class Tantivy:
         clauses += [self._word("sex", question.sex)] if question.sex else []
         clauses += [self._between("age", *question.ages)] if question.ages else []
         if question.term:
-            clauses.append(self._any("term", [str(place) for place in UNDER[question.term]]))
+            clauses.append(self._any("term", [str(place) for place in question.covered]))
         for image in question.images:
             if image.tesla is None:
                 clauses.append(self._word("suffix", image.suffix))
