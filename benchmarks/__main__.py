@@ -31,7 +31,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "record_read": ("--quick",),
     "cohort_http": ("--quick",),
 }
-PARTS = frozenset({"__main__", "__init__", "measuring", "bids_study"})
+PARTS = frozenset({"__main__", "__init__", "measuring", "bids_study", "cohort_rivals", "cohort_world"})
 """Modules that are no benchmarks themselves."""
 
 
