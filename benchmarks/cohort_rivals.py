@@ -54,6 +54,11 @@ class Question:
     covered: tuple[int, ...]
     images: tuple[Wanted, ...]
 
+    @property
+    def about_one(self) -> bool:
+        """Whether it is about one acquisition and nothing else."""
+        return len(self.images) == 1 and not (self.ages or self.sex or self.term)
+
     def cql2(self) -> str:
         """Return it as CQL2."""
         parts = [f"under(diagnosis, '{self.term}')"] if self.term else []
@@ -62,16 +67,19 @@ class Question:
         return " AND ".join(parts + [image.cql2() for image in self.images]) or "TRUE"
 
     def sql(self) -> str:
-        """Return it as joins in SQL."""
+        """Return it as joins in SQL, in that of three forms which SQLite answers soonest."""
+        if self.about_one:
+            return f"SELECT COUNT(DISTINCT a.participant) FROM acquisition a WHERE {self.images[0].sql()}"
         parts = [f"p.age BETWEEN {self.ages[0]} AND {self.ages[1]}"] if self.ages else []
         parts += [f"p.sex = '{self.sex}'"] if self.sex else []
         if self.term:
             covered = ", ".join(map(str, self.covered))
             parts.append(f"p.id IN (SELECT d.participant FROM diagnosis d WHERE d.term IN ({covered}))")
-        parts += [
-            f"EXISTS (SELECT 1 FROM acquisition a WHERE a.participant = p.id AND {image.sql()})"
-            for image in self.images
-        ]
+        # Few participants are each looked up; of many, it is quicker to find everybody with such an acquisition.
+        start = "p.id IN (SELECT a.participant FROM acquisition a WHERE"
+        if self.term or self.ages:
+            start = "EXISTS (SELECT 1 FROM acquisition a WHERE a.participant = p.id AND"
+        parts += [f"{start} {image.sql()})" for image in self.images]
         return "SELECT COUNT(*) FROM participant p WHERE " + (" AND ".join(parts) or "1 = 1")
 
 
@@ -189,14 +197,9 @@ class Tantivy:
 
     def __call__(self, question: Question) -> int:
         """Return how many documents fulfil a question."""
-        clauses = self._image(question.images[0]) if self.about_one(question) else self._person(question)
+        clauses = self._image(question.images[0]) if question.about_one else self._person(question)
         joined = self.tantivy.Query.boolean_query([(self.tantivy.Occur.Must, clause) for clause in clauses])
         return int(self.searcher.search(joined, limit=1, count=True).count)
-
-    @staticmethod
-    def about_one(question: Question) -> bool:
-        """Tell whether a question is about one acquisition and nothing else."""
-        return len(question.images) == 1 and not (question.ages or question.sex or question.term)
 
     def _word(self, field: str, value: str) -> Any:
         return self.tantivy.Query.term_query(self.schema, field, value)

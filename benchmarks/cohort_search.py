@@ -125,8 +125,8 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[list[Row], list[dic
 def _rows(ours: Ask, engines: Mapping[str, Ask], asked: Sequence[Question], size: int) -> list[Row]:
     rows = []
     kinds = {
-        "cohort query": ([q for q in asked if not Tantivy.about_one(q)], 1 / 20, 1 / 100),
-        "two attributes of one acquisition": ([q for q in asked if Tantivy.about_one(q)], 1 / 2, 1 / 10),
+        "cohort query": ([q for q in asked if not q.about_one], 1 / 20, 1 / 100),
+        "two attributes of one acquisition": ([q for q in asked if q.about_one], 1 / 2, 1 / 10),
     }
     for kind, (some, passes, goal) in kinds.items():
         median, worst, counts = percentiles(ours, some)
