@@ -42,7 +42,7 @@ TERMS = ("DOID:3213", "DOID:863", "DOID:10652", "DOID:5419", "DOID:1470", "DOID:
 
 def questions(number: int, terms: TermIndex) -> list[Question]:
     """Draw questions: three in four cohorts, one in four on two attributes of one acquisition."""
-    rng = random.Random(7)  # noqa: S311  repeatable, and no secret
+    rng = random.Random(7)
     covered: dict[str | None, tuple[int, ...]] = {None: ()}
     for term in filter(None, TERMS):
         below = terms.descendants(terms.resolve(term).term.iri)
