@@ -1,21 +1,18 @@
-"""Facets: how the values of a property are named, ordered and cut."""
+"""Facets, whatever the backend: what can be one, and how its values are named, ordered and cut."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from catalog.search.conditions import literal_text
 from catalog.search.explanation import label_of
-from catalog.search.index import FacetValue, PropertyInfo, Terms
-from catalog.search.names import DATASET_PROPERTIES, Level
+from catalog.search.in_use import InUse, check_property
+from catalog.search.index import FacetValue, Terms
+from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
 from catalog.search.projection import DatasetEntry, Statement, of_dataset
 from ontology.curies import contract
-
-EXAMPLES: Final = 5
-"""At most so many values are given as examples of a property."""
-MAX_EXAMPLE: Final = 60
+from ontology.errors import InvalidRequestError
 
 K = TypeVar("K")
 
@@ -29,6 +26,43 @@ class FacetCount:
 
     statement: Statement
     count: int
+
+
+def facet_property(asked: str, in_use: InUse) -> tuple[Level, str]:
+    """Return whose property a facet is, participants' first, and its canonical name.
+
+    Raises:
+        InvalidRequestError: The property is not known, or divides nobody.
+    """
+    level, name = _property(asked, in_use)
+    if name in ("id", "label"):
+        raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
+    return level, name
+
+
+def _property(asked: str, in_use: InUse) -> tuple[Level, str]:
+    for level in Level:
+        name = canonical_name(asked, level)
+        if name in built_in_names(level) or name in in_use.names(level):
+            return level, name
+    name = canonical_name(asked, Level.PARTICIPANT)
+    try:
+        check_property(name, Level.PARTICIPANT, in_use)
+    except InvalidRequestError:
+        check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
+    return Level.PARTICIPANT, name
+
+
+def is_of_datasets(level: Level, name: str) -> bool:
+    """Tell whether records have a property from their dataset."""
+    return name in OF_DATASET and name in built_in_names(level)
+
+
+def cut_notices(name: str, values: int) -> tuple[str, ...]:
+    """Return what to say where a facet has more values than are shown."""
+    if values <= FACET_VALUES:
+        return ()
+    return (f"{name} has {values} values; the {FACET_VALUES} most frequent are shown",)
 
 
 def facet_values(counts: Iterable[FacetCount], terms: Terms) -> tuple[FacetValue, ...]:
@@ -55,40 +89,6 @@ def said_by_datasets(name: str, datasets: Mapping[K, DatasetEntry]) -> dict[str,
 
 def _spelled(statement: Statement) -> tuple[str, str]:
     return f"{statement.text or ''} {statement.label or ''}", repr(statement)
-
-
-def properties_of_datasets(
-    datasets: Mapping[K, DatasetEntry], count: Callable[[Level, Sequence[K]], int]
-) -> Iterator[PropertyInfo]:
-    """Yield what records have from their datasets, where any says it: of participants, if it is said of them.
-
-    Args:
-        datasets: Those that may be seen, by a key of the backend's own.
-        count: How many records of a level belong to some of them.
-    """
-    for name, levels in DATASET_PROPERTIES.items():
-        said = {key: of_dataset(name, entry) for key, entry in datasets.items()}
-        keys = [key for key, statements in said.items() if statements]
-        if name == "dataset" or not keys:
-            continue
-        level = Level.PARTICIPANT if Level.PARTICIPANT in levels else Level.ACQUISITION
-        records = count(level, keys)
-        if not records:
-            continue
-        found = [statement for statements in said.values() for statement in statements]
-        yield PropertyInfo(
-            name=name,
-            level=level,
-            kinds=tuple(sorted({s.kind for s in found} | ({"term"} if any(s.term for s in found) else set()))),
-            count=records,
-            examples=tuple(sorted({_literal(statement) for statement in found})[:EXAMPLES]),
-        )
-
-
-def _literal(statement: Statement) -> str:
-    """Return a value as a query may give it."""
-    value = contract(statement.term) if statement.term else statement.value
-    return literal_text(value[:MAX_EXAMPLE] if isinstance(value, str) else value or "")
 
 
 def _value(counted: FacetCount, terms: Terms) -> FacetValue:

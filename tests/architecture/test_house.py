@@ -28,7 +28,8 @@ DOORS = {
     "elasticsearch": ("catalog/search/elasticsearch/connection.py",),
     "sqlite3": (
         *("catalog/backends/sqlite/", "ontology/"),
-        *("catalog/search/sqlite/", "catalog/search/embedded/", "catalog/search/index_file.py"),
+        *("catalog/search/sqlite/", "catalog/search/embedded/"),
+        *("catalog/search/index_file.py", "catalog/search/index_tables.py"),
     ),
 }
 

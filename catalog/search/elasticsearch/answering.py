@@ -14,7 +14,7 @@ from catalog.search.elasticsearch.queries import Query
 from catalog.search.elasticsearch.scope import Scope
 from catalog.search.elasticsearch.translation import participants
 from catalog.search.explanation import Described, Explainer, asks_acquisitions
-from catalog.search.facets import FACET_VALUES, FacetCount, facet_values
+from catalog.search.facets import FacetCount, cut_notices, facet_values
 from catalog.search.index import Answer, FacetValue, Hit, Terms
 from catalog.search.names import Level
 from catalog.search.paging import Position, cursor_after
@@ -73,8 +73,7 @@ class Answering:
         )
 
     def _shown(self, name: str, counts: Collection[FacetCount], notices: list[str]) -> tuple[FacetValue, ...]:
-        if len(counts) > FACET_VALUES:
-            notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
+        notices += cut_notices(name, len(counts))
         return facet_values(counts, self.terms)
 
     def _positions(self, page: Sequence[Any]) -> list[Position]:

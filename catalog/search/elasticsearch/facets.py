@@ -22,11 +22,9 @@ from catalog.search.elasticsearch.encoding import (
 )
 from catalog.search.elasticsearch.queries import PREFIX, Query, every_of, nested
 from catalog.search.elasticsearch.scope import Scope
-from catalog.search.facets import FacetCount, said_by_datasets
-from catalog.search.in_use import check_property
-from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
+from catalog.search.facets import FacetCount, facet_property, is_of_datasets, said_by_datasets
+from catalog.search.names import Level
 from catalog.search.projection import Statement
-from ontology.errors import InvalidRequestError
 
 _BUCKETS: Final = 10_000
 _GROUPS: Final = 1_000
@@ -50,26 +48,8 @@ def facet_of(scope: Scope, asked: str) -> Facet:
     Raises:
         InvalidRequestError: The property is not known, or divides nobody.
     """
-    level, name = _property(scope, asked)
-    if name in ("id", "label"):
-        raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
-    if name in OF_DATASET and name in built_in_names(level):
-        return _OfDatasets(scope, level, name)
-    return _OfValues(scope, level, name)
-
-
-def _property(scope: Scope, asked: str) -> tuple[Level, str]:
-    in_use = scope.in_use()
-    for level in Level:
-        name = canonical_name(asked, level)
-        if name in built_in_names(level) or name in in_use.names(level):
-            return level, name
-    name = canonical_name(asked, Level.PARTICIPANT)
-    try:
-        check_property(name, Level.PARTICIPANT, in_use)
-    except InvalidRequestError:
-        check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
-    return Level.PARTICIPANT, name
+    level, name = facet_property(asked, scope.in_use())
+    return _OfDatasets(scope, level, name) if is_of_datasets(level, name) else _OfValues(scope, level, name)
 
 
 @dataclass(frozen=True, slots=True)

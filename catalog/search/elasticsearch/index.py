@@ -12,11 +12,12 @@ from typing_extensions import override
 from catalog.model import Problem
 from catalog.repository import Repository
 from catalog.search.binding import BoundQuery, bind
+from catalog.search.coverage import covers
 from catalog.search.elasticsearch import overview
 from catalog.search.elasticsearch.answering import Answering, select
 from catalog.search.elasticsearch.comparison import differences
 from catalog.search.elasticsearch.connection import IndexGoneError, Limits, LostRaceError, Server, address
-from catalog.search.elasticsearch.projecting import Projector, entry_hash
+from catalog.search.elasticsearch.projecting import Projector
 from catalog.search.elasticsearch.schema import FORMAT, Names
 from catalog.search.elasticsearch.scope import Scope
 from catalog.search.elasticsearch.stamp import Stamp
@@ -160,7 +161,7 @@ class ElasticsearchIndex(SearchIndex):
         if stamp.format == FORMAT and known is not None and known.index == stamp.index:
             if known.applied <= stamp.applied <= newest and self._covered <= newest:
                 return stamp
-        elif _covers(stamp, repository, newest):
+        elif stamp.format == FORMAT and covers(repository, applied=stamp.applied, entry=stamp.entry, newest=newest):
             self._remember(stamp, stamp.applied)
             return stamp
         if stamp.applied >= 0 or stamp.format != FORMAT:
@@ -269,9 +270,3 @@ class ElasticsearchIndex(SearchIndex):
         """
         self._projector.remove_all()
         self._stored = self._vocabulary = None
-
-
-def _covers(stamp: Stamp, repository: Repository, newest: int) -> bool:
-    """Tell whether a generation is of the present form and of this repository's history."""
-    same = stamp.format == FORMAT and stamp.applied <= newest
-    return same and stamp.entry == entry_hash(repository, stamp.applied)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from catalog.search.conditions import literal_text
+from catalog.search import overview
 from catalog.search.elasticsearch.encoding import (
     DECIMAL,
     KINDS,
@@ -17,14 +17,10 @@ from catalog.search.elasticsearch.encoding import (
 )
 from catalog.search.elasticsearch.queries import PREFIX, Query, every_of, nested
 from catalog.search.elasticsearch.scope import Scope
-from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
 from catalog.search.index import Extent, PropertyInfo
-from catalog.search.names import Level, canonical_name, well_known
+from catalog.search.names import Level, canonical_name
 from catalog.search.projection import Statement
-from ontology.curies import contract
 
-MAX_GROUPS: Final = 30
-MAX_NUMBERS: Final = 12
 _NAMES: Final = 60_000
 _CANDIDATES: Final = (64, 1_024, 16_384)
 
@@ -32,7 +28,7 @@ _CANDIDATES: Final = (64, 1_024, 16_384)
 def properties(scope: Scope) -> list[PropertyInfo]:
     """Return every property that visible records have, participants' first, then by name."""
     own = [info for level in Level for info in _own(scope, level)]
-    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+    return overview.in_order((*own, *_of_datasets(scope)))
 
 
 def _own(scope: Scope, level: Level) -> Iterator[PropertyInfo]:
@@ -80,7 +76,7 @@ def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
         aggs = {"images": {"nested": {"path": "acquisitions"}, "aggs": {"having": {"filter": inside}}}}
         return int(_asked(scope, {"size": 0, "aggs": aggs})["images"]["having"]["doc_count"])
 
-    return properties_of_datasets(scope.visible, count)
+    return overview.properties_of_datasets(scope.visible, count)
 
 
 def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
@@ -90,9 +86,9 @@ def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
     for stop in _CANDIDATES:
         candidates = scope.vocabulary.enumerated(PREFIX[level] + field, start, stop=stop)
         found = _first_spellings(scope, level, name, scope.existing(level, field, candidates))
-        if len(found) >= EXAMPLES or len(candidates) < stop:
+        if len(found) >= overview.EXAMPLES or len(candidates) < stop:
             break
-    return tuple(dict.fromkeys(_literal(found[facet]) for facet in sorted(found)[:EXAMPLES]))
+    return tuple(dict.fromkeys(overview.example(found[facet]) for facet in sorted(found)[: overview.EXAMPLES]))
 
 
 def _first_spellings(scope: Scope, level: Level, name: str, terms: Iterable[str]) -> dict[str, Statement]:
@@ -105,38 +101,24 @@ def _first_spellings(scope: Scope, level: Level, name: str, terms: Iterable[str]
         if statement is None:
             continue
         several += statement.facet not in found and shown is not None
-        if several > EXAMPLES:
+        if several > overview.EXAMPLES:
             break
         found[statement.facet] = min(statement, found.get(statement.facet, statement), key=lambda s: s.text or "")
     return found
 
 
-def _literal(statement: Statement) -> str:
-    if statement.term:
-        return literal_text(contract(statement.term))
-    value = statement.value
-    return literal_text(value[:MAX_EXAMPLE] if isinstance(value, str) else "" if value is None else value)
-
-
 def facet_properties(scope: Scope) -> list[PropertyInfo]:
-    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+    """Return the properties that divide participants into few groups; see :mod:`catalog.search.overview`."""
 
-    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
-    """
-    found = [info for info in properties(scope) if _is_facet(scope, info)]
-    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
+    def groups(info: PropertyInfo, most: int) -> int:
+        found = set[str]()
+        for facet in _facets(scope, Level(info.level), info.name):
+            found.add(facet)
+            if len(found) == most:
+                break
+        return len(found)
 
-
-def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
-    most = MAX_GROUPS
-    if "number" in info.kinds:
-        most = MAX_NUMBERS if _is_known(info) else 0
-    groups = set[str]()
-    for facet in _facets(scope, Level(info.level), info.name) if most else ():
-        groups.add(facet)
-        if len(groups) > most:
-            return False
-    return len(groups) > 1
+    return overview.facet_properties(properties(scope), groups)
 
 
 def _facets(scope: Scope, level: Level, name: str) -> Iterator[str]:
@@ -161,10 +143,6 @@ def _of_anybody(scope: Scope, level: Level, field: str, terms: Iterable[str]) ->
     inside: Iterator[Query] = ({"term": {field: term}} for term in wanted)
     queries = inside if level is Level.PARTICIPANT else map(nested, inside)
     yield from (term for term, there in zip(wanted, scope.vocabulary.exist(queries), strict=False) if there)
-
-
-def _is_known(info: PropertyInfo) -> bool:
-    return info.name in well_known(Level(info.level))
 
 
 def extent(scope: Scope, name: str) -> Extent | None:

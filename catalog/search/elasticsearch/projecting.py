@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from catalog.model import Record
 from catalog.repository import Repository
+from catalog.search.coverage import entry_hash, reached_by
 from catalog.search.elasticsearch import stamp as stamps
 from catalog.search.elasticsearch.connection import (
     IndexExistsError,
@@ -93,9 +94,7 @@ class Projector:
         self, claim: _Claim, store: Store, repository: Repository, records: Sequence[Record], newest: int
     ) -> None:
         """Write a batch, let it be seen, and only then say so in the stamp."""
-        reached = records[-1].sequence
-        if len(records) < self._limits.batch_records:
-            reached = max(newest, reached)
+        reached = reached_by(records, newest=newest, batch=self._limits.batch_records)
         changed = store.apply(records, version=reached)
         self.server.ask("POST", f"/{claim.stamp.index}/_refresh")
         claim.finish(
@@ -215,9 +214,3 @@ class _Claim:
             stamps.write(self._server, replace(self.stamp, writer=None))
         except BackendUnavailableError:
             _log.info("the claim on the search index could not be given back; it runs out by itself")
-
-
-def entry_hash(repository: Repository, sequence: int) -> str:
-    """Return the leaf hash of a ledger entry, by which one history is told from another."""
-    items = repository.entries(after=sequence - 1, limit=1).items if sequence >= 0 else ()
-    return items[0].leaf_hash().hex() if items else ""

@@ -9,12 +9,18 @@ import numpy as np
 
 from catalog.search.embedded.answering import Answering, Found
 from catalog.search.embedded.column import Array, Codes, Column, spread
-from catalog.search.facets import FACET_VALUES, FacetCount, facet_values, said_by_datasets
-from catalog.search.in_use import check_property
+from catalog.search.facets import (
+    FACET_VALUES,
+    FacetCount,
+    cut_notices,
+    facet_property,
+    facet_values,
+    is_of_datasets,
+    said_by_datasets,
+)
 from catalog.search.index import FacetValue
-from catalog.search.names import OF_DATASET, Level, built_in_names, canonical_name
+from catalog.search.names import Level
 from catalog.search.projection import Statement
-from ontology.errors import InvalidRequestError
 
 
 class Counting:
@@ -31,25 +37,9 @@ class Counting:
         Raises:
             InvalidRequestError: The property is not known, or divides nobody.
         """
-        level, name = self._property(asked)
-        if name in ("id", "label"):
-            raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
-        of_dataset = name in OF_DATASET and name in built_in_names(level)
-        counts = self._of_datasets(level, name) if of_dataset else self._of_values(level, name)
+        level, name = facet_property(asked, self.scope.in_use())
+        counts = self._of_datasets(level, name) if is_of_datasets(level, name) else self._of_values(level, name)
         return facet_values(counts, self.answering.terms)
-
-    def _property(self, asked: str) -> tuple[Level, str]:
-        in_use = self.scope.in_use()
-        for level in Level:
-            name = canonical_name(asked, level)
-            if name in in_use.names(level) or name in built_in_names(level):
-                return level, name
-        name = canonical_name(asked, Level.PARTICIPANT)
-        try:
-            check_property(name, Level.PARTICIPANT, in_use)
-        except InvalidRequestError:
-            check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
-        return Level.PARTICIPANT, name
 
     def _of_datasets(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each thing that records have from their dataset, the hits that have it."""
@@ -59,12 +49,8 @@ class Counting:
         for found in self.answering.found:
             numbers.update(_in_datasets(found, level, keys))
         counts = [FacetCount(said[facet][0], count) for facet, count in numbers.items() if count]
-        self._notice(name, len(counts))
+        self.notices += cut_notices(name, len(counts))
         return counts
-
-    def _notice(self, name: str, values: int) -> None:
-        if values > FACET_VALUES:
-            self.notices.append(f"{name} has {values} values; the {FACET_VALUES} most frequent are shown")
 
     def _of_values(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each distinct value, the hits that have it or have an acquisition that has it."""
@@ -76,7 +62,7 @@ class Counting:
             if column is not None and len(found.rows):
                 self._count(found, level, column, counts, present)
         most = [facet for facet, _ in counts.most_common(FACET_VALUES)]
-        self._notice(name, len(counts))
+        self.notices += cut_notices(name, len(counts))
         if len(counts) > FACET_VALUES:
             fewest = counts[most[-1]]  # of those that are as frequent as the last, the names decide
             most = [facet for facet, count in counts.items() if count >= fewest]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
@@ -10,17 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from catalog.search import index_tables
 from catalog.search.embedded.building import StatementFacts
 from catalog.search.embedded.column import KINDS, Array
-from catalog.search.names import Level, fold
+from catalog.search.index_tables import FACTS
+from catalog.search.names import Level
 from catalog.search.projection import Statement
 from catalog.search.value_tests import Below, Equal, NumberRange, Pattern, Present, Test, TextRange, Word
 
-_FACTS: Final = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
-_INSERT: Final = (
-    "INSERT INTO statement (digest, property, kind, text, folded, number, unit, term, label, original, source, session,"
-    " facet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
 CHUNK: Final = 50_000
 
@@ -35,8 +31,7 @@ class Dictionary:
     def property_key(self, level: Level, name: str) -> int | None:
         """Return the key of a property that has values."""
         if (level, name) not in self._properties:
-            row = self.db.execute("SELECT key FROM property WHERE level = ? AND name = ?", (level, name)).fetchone()
-            self._properties[level, name] = row[0] if row else None
+            self._properties[level, name] = index_tables.property_key(self.db, level, name)
         return self._properties[level, name]
 
     def properties(self, level: Level) -> dict[int, str]:
@@ -63,7 +58,7 @@ class Dictionary:
     def statements(self, keys: Collection[int]) -> dict[int, Statement]:
         """Return statements by key; those that are gone are left out."""
         rows = self.db.execute(
-            f"SELECT s.key, q.name, {_FACTS} FROM statement s JOIN property q ON q.key = s.property"  # noqa: S608
+            f"SELECT s.key, q.name, {FACTS} FROM statement s JOIN property q ON q.key = s.property"  # noqa: S608
             f" WHERE s.key {_AMONG}",
             (_json(keys),),
         )
@@ -106,17 +101,16 @@ class DictionaryWriter(Dictionary):
         key = self._keys.get((level, statement))
         if key is None:
             prop = self._property(level, statement.name)
-            digest = _digest(prop, statement)
-            row = self.db.execute("SELECT key FROM statement WHERE digest = ?", (digest,)).fetchone()
-            key = self._keys[level, statement] = row[0] if row else self._write(digest, prop, statement)
+            digest = index_tables.digest(prop, statement)
+            key = index_tables.statement_key(self.db, digest)
+            if key is None:
+                key = self._add(digest, prop, statement)
+            self._keys[level, statement] = key
         return key
 
-    def _write(self, digest: bytes, prop: int, s: Statement) -> int:
-        folded = fold(s.text) if s.text is not None else None
-        facts = (s.kind, s.text, folded, s.number, s.unit, s.term, s.label, s.original, s.source, s.session, s.facet)
-        key = self.db.execute(_INSERT, (digest, prop, *facts)).lastrowid or 0
-        self.db.executemany("INSERT INTO form VALUES (?, ?, ?)", [(prop, form, key) for form in s.forms()])
-        words = s.words()
+    def _add(self, digest: bytes, prop: int, statement: Statement) -> int:
+        key = index_tables.add_statement(self.db, digest, prop, statement)
+        words = statement.words()
         if words:
             self.db.execute("INSERT INTO word (rowid, words) VALUES (?, ?)", (key, " ".join(sorted(words))))
         return key
@@ -124,8 +118,7 @@ class DictionaryWriter(Dictionary):
     def _property(self, level: Level, name: str) -> int:
         key = self.property_key(level, name)
         if key is None:
-            insert = "INSERT INTO property (level, name) VALUES (?, ?)"
-            key = self._properties[level, name] = self.db.execute(insert, (level, name)).lastrowid or 0
+            key = self._properties[level, name] = index_tables.add_property(self.db, level, name)
         return key
 
     def forget(self, keys: Collection[int]) -> None:
@@ -199,9 +192,3 @@ def _equal(prop: int, test: Equal) -> Iterable[tuple[str, tuple[object, ...]]]:
 
 def _json(values: Iterable[object]) -> str:
     return json.dumps(list(values))
-
-
-def _digest(prop: int, s: Statement) -> bytes:
-    """Return what makes a statement unique, NULLs included, which a unique index over the columns would not."""
-    facts = (prop, s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session)
-    return hashlib.blake2b(repr(facts).encode(), digest_size=16).digest()

@@ -6,11 +6,10 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 
-from catalog.search import index_file
+from catalog.search import index_file, index_tables
 from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.view import View, load_view, stamp_of
 from catalog.search.embedded.writer import FRESH_RECORDS, Writer
@@ -46,10 +45,8 @@ class Generation:
         except OSError as error:
             raise BackendUnavailableError(f"the search index cannot be made: {error.strerror}") from error
         made = cls(folder, fresh_records=fresh_records)
-        schema = files("catalog.search.embedded").joinpath("schema.sql").read_text(encoding="utf-8")
-        meta = {"format": FORMAT, "applied": "-1", "entry": "", "stamp": "0"}
         with made.pool.writing() as db:
-            index_file.make_tables(db, schema=schema, meta=meta)
+            index_tables.make(db, backend="catalog.search.embedded", format=FORMAT, stamp="0")
         return made
 
     @property

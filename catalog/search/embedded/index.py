@@ -10,7 +10,6 @@ import fcntl
 import logging
 import os
 import shutil
-import sqlite3
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
@@ -21,9 +20,11 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from typing_extensions import override
 
-from catalog.model import Problem, Record
+from catalog.model import Problem
 from catalog.repository import Repository
+from catalog.search import index_tables
 from catalog.search.binding import BoundQuery, bind
+from catalog.search.coverage import Coverage, covers, reached_by
 from catalog.search.embedded.answering import Answering
 from catalog.search.embedded.comparison import differences
 from catalog.search.embedded.counting import Counting
@@ -60,8 +61,7 @@ class EmbeddedIndex(SearchIndex):
         self._lock = threading.RLock()
         self._generation: Generation | None = None
         self._pointed: tuple[int, int] = (0, 0)
-        self._covered = -1
-        self._stored = -1
+        self._coverage = Coverage()
         self._verified: Generation | None = None
 
     @classmethod
@@ -157,25 +157,13 @@ class EmbeddedIndex(SearchIndex):
     @override
     def applied(self) -> int:
         with self._scope(None) as scope:
-            return self._known(_applied(scope.dictionary.db))
-
-    def _known(self, stored: int) -> int:
-        """Return the entry that is covered, given what the file says.
-
-        Entries that change no record are covered without a word in the file; what is remembered of them holds as
-        long as the file says what it said then.
-        """
-        return self._covered if stored == self._stored else stored
-
-    def _remember(self, *, stored: int, covered: int) -> int:
-        self._stored, self._covered = stored, covered
-        return covered
+            return self._coverage.known(index_tables.applied(scope.dictionary.db))
 
     @override
     def catch_up(self, repository: Repository) -> int:
         generation = self._current()
-        if generation is self._verified and not generation.damaged and repository.sequence == self._covered:
-            return self._covered
+        if generation is self._verified and not generation.damaged and repository.sequence == self._coverage.covered:
+            return self._coverage.covered
         with self._lock:
             while True:
                 generation = self._current()
@@ -200,33 +188,33 @@ class EmbeddedIndex(SearchIndex):
         if generation.damaged:
             raise IntegrityError("the search index is damaged")
         if generation is not self._verified:
-            self._remember(stored=-1, covered=-1)
+            self._coverage.forget()
             with generation.pool.connection() as db:
-                applied, entry = _applied(db), _meta(db, "entry")
-            if applied > repository.sequence or entry != _entry_hash(repository, applied):
+                applied, entry = index_tables.covered(db)
+            if not covers(repository, applied=applied, entry=entry, newest=repository.sequence):
                 _log.warning("the search index covers another history than the ledger's and is made anew")
                 self.rebuild(repository)
             self._verified = self._current()
-        elif repository.sequence < self._covered:
+        elif repository.sequence < self._coverage.covered:
             self.rebuild(repository)
 
     def _catch_up(self, repository: Repository) -> int:
         generation = self._current()
         while True:
             with generation.pool.connection() as db:
-                stored = _applied(db)
-            start = self._known(stored)
+                stored = index_tables.applied(db)
+            start = self._coverage.known(stored)
             newest = repository.sequence
             records = repository.records_since(start, limit=BATCH) if newest > start else ()
             if not records:  # entries that change no record need no writing here
-                return self._remember(stored=stored, covered=max(newest, start))
+                return self._coverage.remember(stored=stored, covered=max(newest, start))
             with generation.writing() as writer:
-                if _applied(writer.db) != stored:
+                if index_tables.applied(writer.db) != stored:
                     continue  # another process was quicker
-                reached = _reached(records, newest, BATCH)
+                reached = reached_by(records, newest=newest, batch=BATCH)
                 writer.apply(records)
-                _stamp(writer.db, repository, reached)
-            self._remember(stored=reached, covered=reached)
+                index_tables.stamp(writer.db, repository, reached)
+            self._coverage.remember(stored=reached, covered=reached)
 
     @override
     def rebuild(self, repository: Repository) -> int:
@@ -239,7 +227,7 @@ class EmbeddedIndex(SearchIndex):
                 raise
             self._point_to(made)
             self._verified = made
-            return self._remember(stored=reached, covered=reached)
+            return self._coverage.remember(stored=reached, covered=reached)
 
     @override
     def scrub(self) -> None:
@@ -341,7 +329,7 @@ class EmbeddedIndex(SearchIndex):
         self.catch_up(repository)
         with self._scope(None) as scope:
             dictionary = scope.dictionary
-            yield from differences(scope.view, dictionary, repository, _applied(dictionary.db))
+            yield from differences(scope.view, dictionary, repository, index_tables.applied(dictionary.db))
 
     @override
     def close(self) -> None:
@@ -354,36 +342,8 @@ def _fill(generation: Generation, repository: Repository) -> int:
     reached = -1
     while (newest := repository.sequence) > reached:
         records = repository.records_since(reached, limit=REBUILD_BATCH)
-        reached = _reached(records, newest, REBUILD_BATCH)
+        reached = reached_by(records, newest=newest, batch=REBUILD_BATCH)
         with generation.writing() as writer:
             writer.apply(records)
-            _stamp(writer.db, repository, reached)
+            index_tables.stamp(writer.db, repository, reached)
     return reached
-
-
-def _meta(db: sqlite3.Connection, name: str) -> str:
-    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _applied(db: sqlite3.Connection) -> int:
-    return int(_meta(db, "applied") or -1)
-
-
-def _reached(records: Sequence[Record], newest: int, batch: int) -> int:
-    """Return the entry up to which a batch covers a ledger whose newest entry was ``newest`` before it was read."""
-    if len(records) < batch:
-        return max(newest, records[-1].sequence if records else -1)
-    return records[-1].sequence
-
-
-def _stamp(db: sqlite3.Connection, repository: Repository, applied: int) -> None:
-    """Write what the index covers, in the transaction that makes it so."""
-    values = [(str(applied), "applied"), (_entry_hash(repository, applied), "entry")]
-    db.executemany("UPDATE meta SET value = ? WHERE name = ?", values)
-
-
-def _entry_hash(repository: Repository, sequence: int) -> str:
-    """Return the leaf hash of a ledger entry, by which one history is told from another."""
-    items = repository.entries(after=sequence - 1, limit=1).items if sequence >= 0 else ()
-    return items[0].leaf_hash().hex() if items else ""

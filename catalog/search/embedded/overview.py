@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 
-from catalog.search.conditions import literal_text
+from catalog.search import index_tables, overview
 from catalog.search.embedded.column import Array
 from catalog.search.embedded.scope import Scope
 from catalog.search.embedded.view import Part
-from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
 from catalog.search.index import Extent, PropertyInfo
-from catalog.search.names import Level, canonical_name, well_known
-from catalog.search.projection import whole
-from ontology.curies import contract
-
-MAX_GROUPS: Final = 30
-MAX_NUMBERS: Final = 12
+from catalog.search.names import Level, canonical_name
+from catalog.search.projection import Statement
 
 
 def properties(scope: Scope) -> list[PropertyInfo]:
@@ -38,7 +32,7 @@ def _properties(scope: Scope) -> list[PropertyInfo]:
         for (level, name), kinds in scope.uses.items()
         if kinds[""]
     ]
-    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+    return overview.in_order((*own, *_of_datasets(scope)))
 
 
 def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
@@ -47,7 +41,7 @@ def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
     def count(level: Level, keys: Sequence[int]) -> int:
         return sum(_in_datasets(part, level, keys) for part in scope.view.parts)
 
-    return properties_of_datasets(scope.visible, count)
+    return overview.properties_of_datasets(scope.visible, count)
 
 
 def _in_datasets(part: Part, level: Level, keys: Sequence[int]) -> int:
@@ -57,27 +51,13 @@ def _in_datasets(part: Part, level: Level, keys: Sequence[int]) -> int:
 
 
 def facet_properties(scope: Scope) -> list[PropertyInfo]:
-    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+    """Return the properties that divide participants into few groups; see :mod:`catalog.search.overview`."""
 
-    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
-    """
-    found = [info for info in properties(scope) if _is_facet(scope, info)]
-    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
+    def groups(info: PropertyInfo, most: int) -> int:
+        key = scope.property_key(Level(info.level), info.name)
+        return index_tables.count_facets(scope.dictionary.db, key, most)
 
-
-def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
-    most = MAX_GROUPS
-    if "number" in info.kinds:
-        most = MAX_NUMBERS if _is_known(info) else 0
-    key = scope.property_key(Level(info.level), info.name)
-    rows = scope.dictionary.db.execute(
-        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, most + 1)
-    )
-    return 1 < int(rows.fetchone()[0]) <= most
-
-
-def _is_known(info: PropertyInfo) -> bool:
-    return info.name in well_known(Level(info.level))
+    return overview.facet_properties(properties(scope), groups)
 
 
 def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
@@ -87,22 +67,12 @@ def _examples(scope: Scope, level: Level, name: str) -> tuple[str, ...]:
         "SELECT key, facet, kind, text, number, term FROM statement WHERE property = ? ORDER BY facet, text", (prop,)
     )
     found: dict[str, str] = {}
-    for key, facet, *facts in rows:
+    for key, facet, kind, text, number, term in rows:
         if facet not in found and scope.said(level, prop, np.array([key])):
-            found[facet] = _literal(*facts)
-            if len(found) == EXAMPLES:
+            found[facet] = overview.example(Statement(name, kind, text=text, number=number, term=term))
+            if len(found) == overview.EXAMPLES:
                 break
     return tuple(dict.fromkeys(found.values()))
-
-
-def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
-    if term:
-        return literal_text(contract(term))
-    if kind == "boolean":
-        return literal_text(bool(number))
-    if number is not None:
-        return literal_text(whole(number))
-    return literal_text((text or "")[:MAX_EXAMPLE])
 
 
 def extent(scope: Scope, name: str) -> Extent | None:

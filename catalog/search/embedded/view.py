@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ from catalog.search.embedded.dictionary import Dictionary
 from catalog.search.embedded.encoding import EncodedDocument, EncodedRecord
 from catalog.search.embedded.segment import FileSegment, Records, Segment
 from catalog.search.embedded.segment_file import SegmentFile
+from catalog.search.index_tables import dataset_entry
 from catalog.search.names import Level
-from catalog.search.projection import AcquisitionEntry, DatasetEntry, ParticipantEntry, Statement, from_row
+from catalog.search.projection import AcquisitionEntry, DatasetEntry, ParticipantEntry, Statement
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ def load_view(db: sqlite3.Connection, folder: Path, before: View | None) -> View
     stamp = stamp_of(db)
     seen = before.stamp if before is not None else -1
     rows = db.execute("SELECT key, iri, label, title, statements, withdrawn FROM dataset WHERE stamp > ?", (seen,))
-    changed = {key: (_dataset(*facts), bool(withdrawn)) for key, *facts, withdrawn in rows}
+    changed = {key: (dataset_entry(*facts), bool(withdrawn)) for key, *facts, withdrawn in rows}
     datasets = {**(before.datasets if before is not None else {}), **changed}
     known = {part.key: part for part in before.parts} if before is not None else {}
     parts = []
@@ -174,11 +174,6 @@ def _part(db: sqlite3.Connection, key: int, known: Part | None, path: Path, seen
     kept = known.kept.copy()
     kept[ordinals] = False
     return Part(key, known.segment, kept, np.union1d(known.buried, ordinals))
-
-
-def _dataset(iri: str, label: str | None, title: str | None, statements: str) -> DatasetEntry:
-    """Return a dataset from its row; one that was only mentioned so far is called by its IRI."""
-    return DatasetEntry(iri, label or iri, title, frozenset(map(from_row, json.loads(statements))))
 
 
 class Stored:

@@ -6,22 +6,26 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from catalog.search.binding import BoundQuery, check_property
+from catalog.search.binding import BoundQuery
 from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
-from catalog.search.facets import FACET_VALUES, FacetCount, facet_values, said_by_datasets
+from catalog.search.facets import (
+    FacetCount,
+    cut_notices,
+    facet_property,
+    facet_values,
+    is_of_datasets,
+    said_by_datasets,
+)
 from catalog.search.index import FacetValue, Hit, Terms
-from catalog.search.names import ANY, OF_DATASET, Level, built_in_names, canonical_name
+from catalog.search.index_tables import FACTS
+from catalog.search.names import ANY, Level
 from catalog.search.paging import Position
 from catalog.search.projection import Statement, built_in, said_of_dataset
 from catalog.search.sqlite.scope import Scope
 from catalog.search.sqlite.translation import participants
-from ontology.errors import InvalidRequestError
 
 Said = dict[str, tuple[Statement, ...]]
 """Statements of one record, by property."""
-
-_STATEMENT = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
-
 
 _IN_DATASETS = {
     Level.PARTICIPANT: "SELECT COUNT(*) FROM temp.hit h JOIN participant p ON p.key = h.key"
@@ -117,7 +121,7 @@ class Answering:
 
     def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, Said]:
         rows = self.db.execute(
-            f"SELECT l.{record}, q.name, {_STATEMENT} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
+            f"SELECT l.{record}, q.name, {FACTS} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
             " JOIN statement s ON s.key = l.statement JOIN property q ON q.key = s.property"
             f" WHERE q.name IN (SELECT value FROM json_each(?2)) OR '{ANY}' IN (SELECT value FROM json_each(?2))",
             (keys, names),
@@ -138,27 +142,10 @@ class Answering:
         Raises:
             InvalidRequestError: The property is not known, or divides nobody.
         """
-        level, name = self._facet_property(asked)
-        if name in ("id", "label"):
-            raise InvalidRequestError(f"{name!r} is different for everyone and no facet", field=name)
-        of_dataset = name in OF_DATASET and name in built_in_names(level)
-        counts = self._counts_of_dataset(level, name) if of_dataset else self._counts(level, name)
-        if len(counts) > FACET_VALUES:
-            self.notices.append(f"{name} has {len(counts)} values; the {FACET_VALUES} most frequent are shown")
+        level, name = facet_property(asked, self.scope.in_use())
+        counts = self._counts_of_dataset(level, name) if is_of_datasets(level, name) else self._counts(level, name)
+        self.notices += cut_notices(name, len(counts))
         return facet_values(counts, self.terms)
-
-    def _facet_property(self, asked: str) -> tuple[Level, str]:
-        in_use = self.scope.in_use()
-        for level in Level:
-            name = canonical_name(asked, level)
-            if name in in_use.names(level) or name in built_in_names(level):
-                return level, name
-        name = canonical_name(asked, Level.PARTICIPANT)
-        try:
-            check_property(name, Level.PARTICIPANT, in_use)
-        except InvalidRequestError:
-            check_property(canonical_name(asked, Level.ACQUISITION), Level.ACQUISITION, in_use)
-        return Level.PARTICIPANT, name
 
     def _counts_of_dataset(self, level: Level, name: str) -> list[FacetCount]:
         """Count, for each thing that records have from their dataset, the hits that have it."""
@@ -197,5 +184,5 @@ class Answering:
         return self.count * 8 < everybody
 
     def _statement(self, name: str, key: int) -> Statement:
-        facts = self.db.execute(f"SELECT {_STATEMENT} FROM statement s WHERE s.key = ?", (key,)).fetchone()  # noqa: S608
+        facts = self.db.execute(f"SELECT {FACTS} FROM statement s WHERE s.key = ?", (key,)).fetchone()  # noqa: S608
         return Statement(name, *facts)

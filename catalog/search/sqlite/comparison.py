@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from catalog.model import Problem, Record
 from catalog.repository import Repository
+from catalog.search.index_tables import FACTS, applied, dataset_entry
 from catalog.search.names import Level, fold
 from catalog.search.projection import (
     SEARCHED,
@@ -16,10 +17,8 @@ from catalog.search.projection import (
     Statement,
     project,
 )
-from catalog.search.sqlite.scope import dataset_entry
 
 BATCH = 1_000
-_FACTS = "s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session"
 _STATEMENTS = {
     Level.PARTICIPANT: "participant_statement l JOIN statement s ON s.key = l.statement AND l.participant = ?",
     Level.ACQUISITION: "acquisition_statement l JOIN statement s ON s.key = l.statement AND l.acquisition = ?",
@@ -43,25 +42,21 @@ def differences(db: sqlite3.Connection, repository: Repository) -> Iterator[Prob
     for (line,) in db.execute("PRAGMA quick_check(10)").fetchall():
         if line != "ok":
             yield Problem("search index", line)
-    applied = int(db.execute("SELECT value FROM meta WHERE name = 'applied'").fetchone()[0])
+    covered = applied(db)
     live = dict.fromkeys(_COUNTS, 0)
     after = -1
     while records := repository.records_since(after, limit=BATCH):
         after = records[-1].sequence
         for record in records:
-            if record.type in SEARCHED and record.sequence <= applied:
+            if record.type in SEARCHED and record.sequence <= covered:
                 kind = "Acquisition" if record.type == "Entity" else record.type
                 live[kind] = live.get(kind, 0) + (not record.withdrawn)
                 if not _agrees(db, record):
                     yield Problem(record.id, "the search index differs from the record")
-    if repository.sequence <= applied or not _changed_since(repository, applied):
+    if not repository.records_since(covered, limit=1):
         yield from _surplus(db, live)
     yield from _miscounted(db)
     yield from _misfiled(db)
-
-
-def _changed_since(repository: Repository, applied: int) -> bool:
-    return bool(repository.records_since(applied, limit=1))
 
 
 def _surplus(db: sqlite3.Connection, live: dict[str, int]) -> Iterator[Problem]:
@@ -83,7 +78,7 @@ def _miscounted(db: sqlite3.Connection) -> Iterator[Problem]:
 def _misfiled(db: sqlite3.Connection) -> Iterator[Problem]:
     """Yield the statements that would not be found by what they say."""
     rows = db.execute(
-        f"SELECT s.key, s.folded, s.facet, q.name, {_FACTS} FROM statement s"  # noqa: S608
+        f"SELECT s.key, s.folded, s.facet, q.name, {FACTS} FROM statement s"  # noqa: S608
         " LEFT JOIN property q ON q.key = s.property"
     )
     for key, folded, facet, name, *facts in rows:
@@ -123,7 +118,7 @@ def _stored(db: sqlite3.Connection, record: Record) -> Entry | None:
 
 def _said(db: sqlite3.Connection, level: Level, key: int) -> frozenset[Statement]:
     rows = db.execute(
-        f"SELECT q.name, {_FACTS} FROM {_STATEMENTS[level]} JOIN property q ON q.key = s.property",  # noqa: S608
+        f"SELECT q.name, {FACTS} FROM {_STATEMENTS[level]} JOIN property q ON q.key = s.property",  # noqa: S608
         (key,),
     )
     return frozenset(Statement(*row) for row in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from catalog.model import Problem, Record
+from catalog.model import Problem
 from catalog.repository import Repository
-from catalog.search import index_file
+from catalog.search import index_file, index_tables
 from catalog.search.binding import BoundQuery, bind
+from catalog.search.coverage import Coverage, covers, reached_by
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
 from catalog.search.paging import check_limit, cursor_after, position_of
@@ -44,8 +44,7 @@ class SqlIndex(SearchIndex):
         self._terms = terms
         self._pool = index_file.Pool(path)
         self._lock = threading.RLock()
-        self._covered = -1
-        self._stored = -1
+        self._coverage = Coverage()
         self._verified: tuple[int, int] | None = None
 
     @classmethod
@@ -83,25 +82,13 @@ class SqlIndex(SearchIndex):
     @override
     def applied(self) -> int:
         with self._pool.connection() as db:
-            return self._known(_applied(db))
-
-    def _known(self, stored: int) -> int:
-        """Return the entry that is covered, given what the file says.
-
-        Entries that change no record are covered without a word in the file; what is remembered of them holds as
-        long as the file says what it said then.
-        """
-        return self._covered if stored == self._stored else stored
-
-    def _remember(self, *, stored: int, covered: int) -> int:
-        self._stored, self._covered = stored, covered
-        return covered
+            return self._coverage.known(index_tables.applied(db))
 
     @override
     def catch_up(self, repository: Repository) -> int:
         settled = self._verified == self._pool.identity() and not self._pool.damaged
-        if settled and repository.sequence == self._covered:
-            return self._covered
+        if settled and repository.sequence == self._coverage.covered:
+            return self._coverage.covered
         with self._lock:
             try:
                 self._ensure_same_history(repository)
@@ -115,32 +102,32 @@ class SqlIndex(SearchIndex):
         """Rebuild an index that covers entries which the repository does not have (restored from a backup)."""
         if self._pool.damaged or self._verified != self._pool.identity():
             self._ensure()
-            self._remember(stored=-1, covered=-1)
+            self._coverage.forget()
             with self._pool.connection() as db:
-                applied, entry = _applied(db), _meta(db, "entry")
-            if applied > repository.sequence or entry != _entry_hash(repository, applied):
+                applied, entry = index_tables.covered(db)
+            if not covers(repository, applied=applied, entry=entry, newest=repository.sequence):
                 _log.warning("the search index covers another history than the ledger's and is made anew")
                 self.rebuild(repository)
             self._verified = self._pool.identity()
-        elif repository.sequence < self._covered:
+        elif repository.sequence < self._coverage.covered:
             self.rebuild(repository)
 
     def _catch_up(self, repository: Repository) -> int:
         while True:
             with self._pool.connection() as db:
-                stored = _applied(db)
-            start = self._known(stored)
+                stored = index_tables.applied(db)
+            start = self._coverage.known(stored)
             newest = repository.sequence
             records = repository.records_since(start, limit=BATCH) if newest > start else ()
             if not records:  # entries that change no record need no writing here
-                return self._remember(stored=stored, covered=max(newest, start))
+                return self._coverage.remember(stored=stored, covered=max(newest, start))
             with self._pool.writing() as db:
-                if _applied(db) != stored:
+                if index_tables.applied(db) != stored:
                     continue  # another process was quicker
-                reached = _reached(records, newest)
+                reached = reached_by(records, newest=newest, batch=BATCH)
                 Writer(db).apply(records)
-                _stamp(db, repository, reached)
-            self._remember(stored=reached, covered=reached)
+                index_tables.stamp(db, repository, reached)
+            self._coverage.remember(stored=reached, covered=reached)
 
     @override
     def rebuild(self, repository: Repository) -> int:
@@ -160,10 +147,10 @@ class SqlIndex(SearchIndex):
             while (newest := repository.sequence) > reached:
                 records = repository.records_since(reached, limit=BATCH)
                 Writer(db).apply(records)
-                reached = _reached(records, newest)
-            _stamp(db, repository, reached)
+                reached = reached_by(records, newest=newest, batch=BATCH)
+            index_tables.stamp(db, repository, reached)
         self._verified = self._pool.identity()
-        return self._remember(stored=reached, covered=reached)
+        return self._coverage.remember(stored=reached, covered=reached)
 
     @override
     def find(
@@ -235,31 +222,3 @@ class SqlIndex(SearchIndex):
     @override
     def close(self) -> None:
         self._pool.close()
-
-
-def _meta(db: sqlite3.Connection, name: str) -> str:
-    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _applied(db: sqlite3.Connection) -> int:
-    return int(_meta(db, "applied") or -1)
-
-
-def _reached(records: Sequence[Record], newest: int) -> int:
-    """Return the entry up to which a batch covers a ledger whose newest entry was ``newest`` before it was read."""
-    if len(records) < BATCH:
-        return max(newest, records[-1].sequence if records else -1)
-    return records[-1].sequence
-
-
-def _stamp(db: sqlite3.Connection, repository: Repository, applied: int) -> None:
-    """Write what the index covers, in the transaction that makes it so."""
-    values = [(str(applied), "applied"), (_entry_hash(repository, applied), "entry")]
-    db.executemany("UPDATE meta SET value = ? WHERE name = ?", values)
-
-
-def _entry_hash(repository: Repository, sequence: int) -> str:
-    """Return the leaf hash of a ledger entry, by which one history is told from another."""
-    items = repository.entries(after=sequence - 1, limit=1).items if sequence >= 0 else ()
-    return items[0].leaf_hash().hex() if items else ""

@@ -1,20 +1,17 @@
 # ruff: noqa: S608  fragments are constants of this package; values are bound parameters
-"""What can be asked of an index: its properties, and those that make good facets."""
+"""What can be asked of the index: its properties, those that make good facets, and the range of numbers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 
-from catalog.search.conditions import literal_text
-from catalog.search.facets import EXAMPLES, MAX_EXAMPLE, properties_of_datasets
+from catalog.search import index_tables, overview
 from catalog.search.index import Extent, PropertyInfo
-from catalog.search.names import Level, canonical_name, well_known
+from catalog.search.names import Level, canonical_name
+from catalog.search.projection import Statement
 from catalog.search.sqlite.scope import Scope
-from ontology.curies import contract
 
-MAX_GROUPS = 30
-MAX_NUMBERS = 12
 _LIVE = {Level.PARTICIPANT: "r.live = 1", Level.ACQUISITION: "1"}
 _TRUE_OF = {
     Level.PARTICIPANT: "participant_statement l JOIN participant r ON r.key = l.participant AND r.live = 1",
@@ -40,11 +37,11 @@ def properties(scope: Scope) -> list[PropertyInfo]:
             level=level,
             kinds=tuple(kind for kind in kinds if kind),
             count=kinds.get("", 0),
-            examples=_examples(scope, Level(level), key),
+            examples=_examples(scope, Level(level), name, key),
         )
         for (level, name, key), kinds in found.items()
     ]
-    return sorted((*own, *_of_datasets(scope)), key=lambda info: (info.level != Level.PARTICIPANT, info.name))
+    return overview.in_order((*own, *_of_datasets(scope)))
 
 
 def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
@@ -54,7 +51,7 @@ def _of_datasets(scope: Scope) -> Iterator[PropertyInfo]:
         sql = f"SELECT COUNT(*) FROM {level} r WHERE r.dataset IN (SELECT value FROM json_each(?)) AND {_LIVE[level]}"
         return int(scope.db.execute(sql, (json.dumps(keys),)).fetchone()[0])
 
-    return properties_of_datasets(scope.visible, count)
+    return overview.properties_of_datasets(scope.visible, count)
 
 
 def extent(scope: Scope, name: str) -> Extent | None:
@@ -74,46 +71,22 @@ def extent(scope: Scope, name: str) -> Extent | None:
 
 
 def facet_properties(scope: Scope) -> list[PropertyInfo]:
-    """Return the properties that divide participants into few groups: well-known ones first, then the most complete.
+    """Return the properties that divide participants into few groups; see :mod:`catalog.search.overview`."""
 
-    Numbers divide people into ranges rather than groups, so they are left out but for well-known ones of few values.
-    """
-    found = [info for info in properties(scope) if _is_facet(scope, info)]
-    return sorted(found, key=lambda i: (not _is_known(i), i.level != Level.PARTICIPANT, -i.count, i.name))
+    def groups(info: PropertyInfo, most: int) -> int:
+        return index_tables.count_facets(scope.db, scope.property_key(Level(info.level), info.name), most)
 
-
-def _is_facet(scope: Scope, info: PropertyInfo) -> bool:
-    most = MAX_GROUPS
-    if "number" in info.kinds:
-        most = MAX_NUMBERS if _is_known(info) else 0
-    key = scope.property_key(Level(info.level), info.name)
-    rows = scope.db.execute(
-        "SELECT COUNT(*) FROM (SELECT DISTINCT facet FROM statement WHERE property = ? LIMIT ?)", (key, most + 1)
-    )
-    return 1 < int(rows.fetchone()[0]) <= most
+    return overview.facet_properties(properties(scope), groups)
 
 
-def _is_known(info: PropertyInfo) -> bool:
-    return info.name in well_known(Level(info.level))
-
-
-def _examples(scope: Scope, level: Level, key: int) -> tuple[str, ...]:
+def _examples(scope: Scope, level: Level, name: str, key: int) -> tuple[str, ...]:
     """Return some values as a query may give them, of visible records only; of spellings of one value, the first."""
     where, parameters = scope.condition("r.dataset")
     rows = scope.db.execute(
         "SELECT s.kind, s.text, s.number, s.term, MIN(COALESCE(s.text, '')) FROM statement s WHERE s.property = ?"
         f" AND EXISTS (SELECT 1 FROM {_TRUE_OF[level]} WHERE l.statement = s.key AND {where})"
         " GROUP BY s.facet ORDER BY s.facet LIMIT ?",
-        (key, *parameters, EXAMPLES),
+        (key, *parameters, overview.EXAMPLES),
     )
-    return tuple(dict.fromkeys(_literal(*facts) for *facts, _ in rows))
-
-
-def _literal(kind: str, text: str | None, number: float | None, term: str | None) -> str:
-    if term:
-        return literal_text(contract(term))
-    if kind == "boolean":
-        return literal_text(bool(number))
-    if number is not None:
-        return literal_text(int(number) if number.is_integer() and abs(number) < 2**53 else number)
-    return literal_text((text or "")[:MAX_EXAMPLE])
+    found = (Statement(name, kind, text=text, number=number, term=term) for kind, text, number, term, _ in rows)
+    return tuple(dict.fromkeys(map(overview.example, found)))

@@ -1,7 +1,5 @@
 -- The search index: what records say, as statements that are kept once and linked to who they are true of.
 
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-
 CREATE TABLE dataset (
     key INTEGER PRIMARY KEY,
     iri TEXT NOT NULL UNIQUE,
@@ -31,13 +29,6 @@ CREATE TABLE acquisition (
 );
 CREATE INDEX acquisition_participant ON acquisition (participant);
 
-CREATE TABLE property (
-    key INTEGER PRIMARY KEY,
-    level TEXT NOT NULL,
-    name TEXT NOT NULL,
-    UNIQUE (level, name)
-);
-
 -- How many records of a dataset have a value of a property, by kind of value; kind '' counts them all once.
 CREATE TABLE property_use (
     property INTEGER NOT NULL,
@@ -46,35 +37,6 @@ CREATE TABLE property_use (
     records INTEGER NOT NULL,
     PRIMARY KEY (property, dataset, kind)
 ) WITHOUT ROWID;
-
-CREATE TABLE statement (
-    key INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE,
-    property INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    text TEXT,
-    folded TEXT,
-    number REAL,
-    unit TEXT,
-    term TEXT,
-    label TEXT,
-    original TEXT,
-    source TEXT,
-    session TEXT,
-    facet TEXT NOT NULL
-);
-CREATE INDEX statement_number ON statement (property, number);
-CREATE INDEX statement_term ON statement (property, term);
-CREATE INDEX statement_facet ON statement (property, facet, text);
-
--- The folded texts by which a statement may be asked for.
-CREATE TABLE form (
-    property INTEGER NOT NULL,
-    folded TEXT NOT NULL,
-    statement INTEGER NOT NULL,
-    PRIMARY KEY (property, folded, statement)
-) WITHOUT ROWID;
-CREATE INDEX form_statement ON form (statement);
 
 -- The words by which full text finds a statement.
 CREATE TABLE word (

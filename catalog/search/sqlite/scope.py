@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Collection
 from functools import cached_property
 
+from catalog.search import index_tables
 from catalog.search.in_use import MAX_TEXTS, InUse
 from catalog.search.names import Level
-from catalog.search.projection import DatasetEntry, Statement, from_row, of_dataset
+from catalog.search.projection import Statement, of_dataset
 from catalog.search.units import is_comparable
 from catalog.search.value_tests import Test
 
@@ -28,7 +29,7 @@ class Scope:
         rows = db.execute("SELECT key, withdrawn, iri, label, title, statements FROM dataset").fetchall()
         allowed = None if datasets is None else frozenset(datasets)
         self.visible = {
-            key: dataset_entry(*facts)
+            key: index_tables.dataset_entry(*facts)
             for key, withdrawn, *facts in rows
             if not withdrawn and (allowed is None or facts[0] in allowed)
         }
@@ -63,8 +64,7 @@ class Scope:
 
     def property_key(self, level: Level, name: str) -> int | None:
         """Return the key of a property that has values."""
-        row = self.db.execute("SELECT key FROM property WHERE level = ? AND name = ?", (level, name)).fetchone()
-        return row[0] if row else None
+        return index_tables.property_key(self.db, level, name)
 
     def names(self, level: Level) -> frozenset[str]:
         """Return the names of the properties that visible records of a level have."""
@@ -136,8 +136,3 @@ class Scope:
             says=self.says,
             datasets=self.visible.values,
         )
-
-
-def dataset_entry(iri: str, label: str | None, title: str | None, statements: str) -> DatasetEntry:
-    """Return a dataset from its row; one that was only mentioned so far is called by its IRI."""
-    return DatasetEntry(iri, label or iri, title, frozenset(map(from_row, json.loads(statements))))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from catalog.model import Record
+from catalog.search import index_tables
 from catalog.search.names import Level, fold
 from catalog.search.projection import (
     SEARCHED,
@@ -32,10 +32,6 @@ _LINKS = {
         "DELETE FROM acquisition_statement WHERE acquisition = ? AND statement = ?",
     ),
 }
-_NEW_STATEMENT = (
-    "INSERT INTO statement (digest, property, kind, text, folded, number, unit, term, label, original, source, session,"
-    " facet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _WITHDRAWN_DATASET = "UPDATE dataset SET label = NULL, title = NULL, statements = '[]', withdrawn = 1 WHERE key = ?"
 _UNUSED = (
     "SELECT s.key FROM statement s WHERE s.key = ?1"
@@ -182,28 +178,26 @@ class Writer:
         key = self._statements.get((level, statement))
         if key is None:
             prop = self._property(level, statement.name)
-            digest = _digest(prop, statement)
-            row = self._db.execute("SELECT key FROM statement WHERE digest = ?", (digest,)).fetchone()
-            key = row[0] if row else self._new_statement(digest, prop, statement)
+            digest = index_tables.digest(prop, statement)
+            key = index_tables.statement_key(self._db, digest)
+            if key is None:
+                key = self._add(digest, prop, statement)
             self._statements[level, statement] = key
             self._traits[key] = _traits(prop, statement.kind, statement.term is not None)
         return key
 
-    def _new_statement(self, digest: bytes, prop: int, statement: Statement) -> int:
-        s = statement
-        folded = fold(s.text) if s.text is not None else None
-        facts = (s.kind, s.text, folded, s.number, s.unit, s.term, s.label, s.original, s.source, s.session, s.facet)
-        key = self._db.execute(_NEW_STATEMENT, (digest, prop, *facts)).lastrowid or 0
-        self._db.executemany("INSERT INTO form VALUES (?, ?, ?)", [(prop, form, key) for form in s.forms()])
-        self._db.executemany("INSERT INTO word VALUES (?, ?, ?)", [(word, prop, key) for word in s.words()])
+    def _add(self, digest: bytes, prop: int, statement: Statement) -> int:
+        key = index_tables.add_statement(self._db, digest, prop, statement)
+        self._db.executemany("INSERT INTO word VALUES (?, ?, ?)", [(word, prop, key) for word in statement.words()])
         return key
 
     def _property(self, level: Level, name: str) -> int:
         key = self._properties.get((level, name))
         if key is None:
-            self._db.execute("INSERT INTO property (level, name) VALUES (?, ?) ON CONFLICT DO NOTHING", (level, name))
-            row = self._db.execute("SELECT key FROM property WHERE level = ? AND name = ?", (level, name)).fetchone()
-            key = self._properties[level, name] = row[0]
+            key = index_tables.property_key(self._db, level, name)
+            if key is None:
+                key = index_tables.add_property(self._db, level, name)
+            self._properties[level, name] = key
         return key
 
     def _finish(self) -> None:
@@ -236,10 +230,3 @@ _FIND = {
 def _traits(prop: int, kind: str, has_term: bool) -> Sequence[tuple[int, str]]:
     """Return the kinds under which a value counts: its own, ``term`` where it is mapped to one, and all (``''``)."""
     return ((prop, kind), (prop, ""), (prop, "term")) if has_term else ((prop, kind), (prop, ""))
-
-
-def _digest(prop: int, statement: Statement) -> bytes:
-    """Return what makes a statement unique, NULLs included, which a unique index over the columns would not."""
-    s = statement
-    facts = (prop, s.kind, s.text, s.number, s.unit, s.term, s.label, s.original, s.source, s.session)
-    return hashlib.blake2b(repr(facts).encode(), digest_size=16).digest()

@@ -207,7 +207,7 @@ def test_an_interrupted_catch_up_leaves_the_index_as_it_was(tmp_path: Path, monk
     repository = filled()
     index = opened(tmp_path / "search", repository)
     repository.put(participant(8, age=8), participant(9, age=9))
-    monkeypatch.setattr("catalog.search.embedded.index._stamp", lambda *_: 1 / 0)
+    monkeypatch.setattr("catalog.search.index_tables.stamp", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         index.catch_up(repository)
     assert (count(index), index.applied) == (5, 4)
@@ -221,7 +221,7 @@ def test_an_interrupted_catch_up_leaves_the_index_as_it_was(tmp_path: Path, monk
 def test_an_interrupted_rebuild_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = filled()
     index = opened(tmp_path / "search", repository)
-    monkeypatch.setattr("catalog.search.embedded.index._stamp", lambda *_: 1 / 0)
+    monkeypatch.setattr("catalog.search.index_tables.stamp", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         index.rebuild(repository)
     monkeypatch.undo()

@@ -178,7 +178,7 @@ def test_an_interrupted_catch_up_leaves_the_index_as_it_was(tmp_path: Path, monk
     repository = filled()
     index = opened(tmp_path / "search.sqlite", repository)
     repository.put(participant(8, age=8), participant(9, age=9))
-    monkeypatch.setattr("catalog.search.sqlite.index._stamp", lambda *_: 1 / 0)
+    monkeypatch.setattr("catalog.search.index_tables.stamp", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         index.catch_up(repository)
     assert (count(index), index.applied) == (5, 4)
