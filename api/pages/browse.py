@@ -51,14 +51,18 @@ def list_datasets(request: Request, catalogue: Open, principal: Caller, cursor: 
 
 @router.get("/datasets/{id}")
 def show_dataset(request: Request, id: str, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
-    """Show a dataset: facts, participants or results, versions, the mapping report."""
-    record = records.find(catalogue, principal, id, types=datasets.DATASET)
+    """Show a dataset: facts, participants or results, versions, the mapping report.
+
+    Whoever may only count is shown the facts: no participant, and nothing that was found in one.
+    """
+    record = records.find(catalogue, principal, id, types=datasets.DATASET, permission=Permission.COUNT)
+    whole = principal.may(Permission.READ, record)
     raw = record.document.get("dataset_type") != "derivative"
     members = None
     results: dict[str, Any] | None = None
-    if raw:
+    if raw and whole:
         members = records.listing(catalogue, principal, "Participant", part_of=record.id, cursor=cursor, limit=200)
-    else:
+    elif whole:
         found = [records.listing(catalogue, principal, t, part_of=record.id) for t in ("Acquisition", "Entity")]
         results = {"items": [item for listing in found for item in listing["items"]]}
     return page(
@@ -68,8 +72,9 @@ def show_dataset(request: Request, id: str, catalogue: Open, principal: Caller, 
         r=record_body(record, principal),
         participants=members,
         results=results,
+        whole=whole,
         versions=datasets.versions(catalogue, principal, record.id)["items"],
-        report=datasets.report(catalogue, principal, record.id) if raw else None,
+        report=datasets.report(catalogue, principal, record.id) if raw and whole else None,
         identifier=identifier_of(catalogue, record.id),
         titles=titles_of(catalogue, [s for s in record.document.get("source_datasets") or [] if isinstance(s, str)]),
     )

@@ -13,7 +13,7 @@ from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import cohort_objects, cohorts, records
 from api.pages.overlap import Overlap
-from api.pages.rendering import identifier_of, page, titles_of
+from api.pages.rendering import identifier_of, names_of, page, titles_of
 from api.problems import body_of, status_of
 from catalog.cohorts.balance_section import section
 from ontology.errors import ConflictError, InvalidRequestError, NotPermittedError, SillageError
@@ -107,7 +107,8 @@ def show_split(request: Request, id: str, catalogue: Open, principal: Caller) ->
     """Show the parts of a split, and whether those who belong together are together."""
     found = cohort_objects.show_split(catalogue, principal, id)
     check = cohort_objects.check_split(catalogue, principal, found["id"])
-    return page(request, "split.html", principal, r=found, check=check)
+    labels = names_of(catalogue, [found["cohort"], *(part["cohort"] for part in found["parts"])])
+    return page(request, "split.html", principal, r=found, check=check, labels=labels)
 
 
 @router.get("/cohorts/{id}/balance")
@@ -178,6 +179,7 @@ def _shown(
         problem=body_of(error, instance="") if error else None,
         r=cohort,
         changes=changes,
+        names=names_of(catalogue, _origins(cohort)),
         labels={**labels, **{iri: str(record.document.get("label")) for iri, record in named.items()}},
         members=sorted(cohort["members"], key=lambda m: (m["dataset"], labels.get(m["participant"], "")))[
             :MEMBERS_SHOWN
@@ -190,6 +192,12 @@ def _shown(
     )
 
 
+def _origins(cohort: Mapping[str, Any]) -> list[str]:
+    """Return what a cohort was made of: other cohorts, or the split that it is a part of."""
+    named: list[str] = [cohort["part"]["split"]] if cohort.get("part") else []
+    return [*named, *(cohort.get("combination") or {}).get("cohorts", ())]
+
+
 def _participants(changes: Mapping[str, Any]) -> list[str]:
     """Return who is named among the changes, so that they can be called by their labels."""
     listed = [each for kind in ("added", "removed", "changed", "withdrawn") for each in changes[kind]]
@@ -197,12 +205,13 @@ def _participants(changes: Mapping[str, Any]) -> list[str]:
 
 
 def _divisible(catalogue: Catalogue, principal: Principal) -> list[str]:
-    """Return the properties of participants that a report or a split may look at."""
+    """Return the properties of participants that a report or a split may look at, those that most have first."""
     try:
         found = cohorts.properties(catalogue, principal)["items"]
     except NotPermittedError:
         return []
-    people = (item["name"] for item in found if item["level"] == "participant")
+    common = sorted(found, key=lambda item: (-(item.get("count") or 0), item["name"]))
+    people = (item["name"] for item in common if item["level"] == "participant")
     own = [name for name in people if name not in ("id", "label") and not name.startswith("dataset.")]
     return list(dict.fromkeys([*own, "dataset"]))
 

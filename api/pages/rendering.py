@@ -12,9 +12,10 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.dependencies import open_catalogue_of
+from api.dependencies import COOKIE, open_catalogue_of
 from api.identity import ANONYMOUS
 from api.operations import identifiers
+from api.pages.wording import coded, number, size, unit, when
 from catalog.model import Record
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=select_autoescape(default=True), trim_blocks=True)
     environment.globals["short"] = short
+    environment.filters |= {each.__name__: each for each in (coded, number, size, unit, when)}
     return environment
 
 
@@ -51,6 +53,8 @@ def page(
             site=catalogue.title,
             principal=principal,
             anonymous=principal is None or principal.agent == ANONYMOUS,
+            # An error is shown before anybody knows who asks; the way out is offered to whoever came in.
+            entered=COOKIE in request.cookies and request.url.path != "/login",
             here="/" + request.url.path.split("/")[1],
             **values,
         )
@@ -62,6 +66,12 @@ def titles_of(catalogue: Catalogue, datasets: Iterable[str | None]) -> dict[str,
     """Return the titles of datasets by id."""
     known = catalogue.repository.get_many({iri for iri in datasets if iri})
     return {iri: str(record.document.get("title") or record.document.get("label")) for iri, record in known.items()}
+
+
+def names_of(catalogue: Catalogue, iris: Iterable[str | None]) -> dict[str, str]:
+    """Return by what people call some records: their labels, of those that have one."""
+    known = catalogue.repository.get_many({iri for iri in iris if iri})
+    return {iri: str(record.document["label"]) for iri, record in known.items() if record.document.get("label")}
 
 
 def pictures_of(files: Iterable[dict[str, Any]]) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from api.access import Permission
 from api.dependencies import Caller, Open
 from api.operations import audit, lineage, records, tasks
-from api.pages.rendering import can_read_data, page, pictures_of
+from api.pages.rendering import can_read_data, names_of, page, pictures_of
 from api.wire import record_body
 from executors.states import TaskState
 from provenance.lineage import layout, to_svg
@@ -44,6 +44,7 @@ def show_task(request: Request, id: str, catalogue: Open, principal: Caller) -> 
         readable=readable,
         pictures=pictures_of(body["outputs"]) if readable and record.type == "Task" else [],
         may_run=principal.may(Permission.RUN, record),
+        names=names_of(catalogue, [body.get("cohort"), body.get("participant")]),
     )
 
 
@@ -108,6 +109,7 @@ def show_audit(
         "audit.html",
         principal,
         page={**found, "items": items},
+        names=names_of(catalogue, {entry["principal"] for entry in items}),
         newest=True,
         older=older,
         action=action,

@@ -3,10 +3,16 @@
   "use strict";
   // The link that `sillage serve` prints carries the token after '#', which browsers never send to a server.
   var login = document.querySelector("form[data-login]");
-  if (login && location.hash.length > 1) {
+  function enter() {
+    if (location.hash.length < 2) return;
     login.elements.token.value = decodeURIComponent(location.hash.slice(1));
     history.replaceState(null, "", location.pathname + location.search);
     login.submit();
+  }
+  if (login) {
+    enter();
+    // Pasted while this page is open, the link changes the address and loads nothing.
+    window.addEventListener("hashchange", enter);
   }
   // A task's page follows it live.
   var live = document.querySelector("[data-task-events]");

@@ -72,6 +72,7 @@ export class Answer {
 
   show(found) {
     const problem = found.querySelector("#new-problem");
+    document.querySelector(".countbar [data-why]").hidden = Boolean(problem);
     this.blamed = problem ? problem.dataset.field || "" : null;
     this.problem.replaceChildren(...(problem ? problem.childNodes : []));
     document.querySelector("form.query").elements.q.toggleAttribute("aria-invalid", Boolean(problem));

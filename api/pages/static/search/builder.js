@@ -18,10 +18,12 @@ export class Builder {
     this.labels = labels;
     this.root = emptyGroup();
     this.editing = null;
+    this.unread = false;
   }
 
   /** Show a query as the server states it. */
-  show(json) {
+  show(json, { unread = false } = {}) {
+    this.unread = unread;
     this.root = fromServer(json);
     this.render();
   }
@@ -49,6 +51,7 @@ export class Builder {
 
   /** Draw anew after a change of structure, and tell; then `part` of the group's head, or its way to add, is in focus. */
   restructured(group, part = null) {
+    this.unread = false;
     this.render();
     this.changed();
     const box = this.boxes.get(group) || this.boxes.get(this.root);
@@ -58,7 +61,7 @@ export class Builder {
   group(group, { level, root = false }) {
     const list = h("ul", { class: "conditions" });
     group.args.forEach((_, index) => list.append(this.item(group, index, level)));
-    const everybody = root && !group.args.length ? h("p", { class: "everybody" }, "Everybody. Add a condition to narrow the answer down, or click a value beside it.") : null;
+    const everybody = root && !group.args.length ? h("p", { class: "everybody" }, this.unread ? "The query below has a mistake. Mend it there, or add a condition here to begin anew." : "Everybody. Add a condition to narrow the answer down, or click a value beside it.") : null;
     const box = h("div", { class: root ? "group root" : "group" }, everybody, list, this.adders(group, level, root));
     this.boxes.set(group, box);
     return box;

@@ -85,7 +85,7 @@ function start() {
   });
   new Completion(text, { chosen: () => { fit(); askTyped(); } });
   answer.adopt();
-  builder.show(answer.tree);
+  builder.show(answer.tree, { unread: Boolean(answer.problem.childElementCount) });
   document.documentElement.classList.add("enhanced");
   fit();
 }

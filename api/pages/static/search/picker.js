@@ -14,7 +14,7 @@ function place(info) {
 
 function option(info) {
   const kinds = info.kinds.includes("term") ? ["term"] : info.kinds;
-  const has = info.count ? `${number(info.count)} have it` : "";
+  const has = info.count ? `${number(info.count)} ${info.count === 1 ? "has" : "have"} it` : "";
   return {
     label: propertyText(info.name),
     detail: [kinds.map((kind) => KINDS[kind] || kind).join(", "), has].filter(Boolean).join(" \u00b7 "),
@@ -30,7 +30,7 @@ async function options(level) {
   const order = ["participant", "words", "acquisition", "dataset"];
   const extra = level === "participant" ? [{ name: "*", level, kinds: ["text"], count: 0, form: "words" }] : [];
   if (!wanted.some((info) => info.name === "dataset")) extra.push({ name: "dataset", level, kinds: ["text"], count: 0 });
-  return [...wanted, ...extra].sort((a, b) => order.indexOf(place(a)) - order.indexOf(place(b))).map(option);
+  return [...wanted, ...extra].sort((a, b) => order.indexOf(place(a)) - order.indexOf(place(b)) || (b.count || 0) - (a.count || 0)).map(option);
 }
 
 /** Ask for a property where the button stood; `bar` is put back when one is chosen or nothing is. */

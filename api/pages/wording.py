@@ -1,0 +1,51 @@
+"""How values read on a page: times, sizes and units as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+UNITS = {"a": "years", "mo": "months", "wk": "weeks", "d": "days", "deg": "°", "Cel": "°C", "ug": "µg"}
+"""Codes of units (UCUM) that people would not recognise, and what is written instead."""
+_PREFIXES = ("kB", "MB", "GB", "TB")
+
+
+def when(text: str | None, *, seconds: bool = False) -> str:
+    """Return an ISO 8601 time to the minute or the second, in UTC; any other text as it is."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return text or ""
+    shown = time.astimezone(UTC) if time.tzinfo else time
+    return shown.strftime(f"%Y-%m-%d %H:%M{':%S' if seconds else ''} UTC")
+
+
+def size(count: float | None) -> str:
+    """Return a number of bytes as people say it (decimal prefixes, IEC 80000-13); '?' when it is not known."""
+    if count is None:
+        return "?"
+    if count < 1000:
+        return f"{count:,.0f} B"
+    for prefix in _PREFIXES:
+        count /= 1000
+        if count < 999.5 or prefix == _PREFIXES[-1]:
+            break
+    return f"{count:.3g} {prefix}" if count < 999.5 else f"{count:,.0f} {prefix}"
+
+
+def number(value: object) -> str:
+    """Return a whole number with its thousands apart; anything else as text."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def unit(code: str | None) -> str:
+    """Return a unit as people write it."""
+    return UNITS.get(code or "", code or "")
+
+
+def coded(text: str) -> Markup:
+    """Return text for a page in which what stands between backticks is code."""
+    pieces = re.split(r"`([^`]+)`", text)
+    return Markup("").join(Markup("<code>{}</code>").format(p) if at % 2 else p for at, p in enumerate(pieces))
