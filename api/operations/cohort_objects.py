@@ -191,12 +191,17 @@ class _Divided:
         return cls(against=PART, groups=groups, left_out={**gone, "without_group": 0})
 
     def notices(self) -> list[str]:
-        said = {
-            "withdrawn": "were withdrawn since and are left out",
-            "erased": "have no version any more that says what was frozen, and are left out",
-            "without_group": f"have no {self.against} and are in no group",
+        one = {
+            "withdrawn": "participant was withdrawn since and is left out",
+            "erased": "participant has no version any more that says what was frozen, and is left out",
+            "without_group": f"participant has no {self.against} and is in no group",
         }
-        return [f"{count} participants {said[why]}" for why, count in self.left_out.items() if count]
+        several = {
+            "withdrawn": "participants were withdrawn since and are left out",
+            "erased": "participants have no version any more that says what was frozen, and are left out",
+            "without_group": f"participants have no {self.against} and are in no group",
+        }
+        return [f"{n} {(one if n == 1 else several)[why]}" for why, n in self.left_out.items() if n]
 
 
 def export(

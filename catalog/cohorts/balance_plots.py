@@ -14,7 +14,7 @@ from typing import Any, Final
 from ontology.errors import InvalidRequestError
 
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-_WIDTH, _LEFT, _RIGHT, _TOP = 640, 150, 84, 14
+_WIDTH, _LEFT, _RIGHT, _TOP = 680, 190, 84, 14
 _ROW, _BAR, _AXIS, _LINE = 64, 28, 34, 18
 _MAX_LABEL: Final = 22
 _STYLE: Final = "font:12px system-ui,sans-serif;fill:currentColor"

@@ -14,10 +14,10 @@ _HEADS: Final = frozenset({"group", "n", "missing"})
 
 def section(report: Mapping[str, Any]) -> str:
     """Return the report as HTML; it brings its own drawings and relies on the page's style alone."""
-    parts = [f'<section class="balance"><h2>Balance by {escape(str(report["against"]))}</h2>']
+    parts = [f'<section class="balance"><h2>Balance by {escape(_spoken(report["against"]))}</h2>']
     parts += [f"<p>{escape(notice)}</p>" for notice in report["notices"]]
     for found in report["properties"]:
-        parts.append(f"<h3>{escape(found['name'])}</h3><p>{escape(verdict(found))}</p>")
+        parts.append(f"<h3>{escape(_spoken(found['name']))}</h3><p>{escape(verdict(found))}</p>")
         parts.append(f"<figure>{plot(report, found['name'])}</figure>")
         parts.append(_table(report, found))
     return "".join([*parts, "</section>"])
@@ -71,6 +71,10 @@ def _table(report: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         for row in rows
     )
     return f'<div class="table"><table>{caption}<thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _spoken(name: object) -> str:
+    return str(name).replace("_", " ")
 
 
 def _number(value: float | None) -> str:
