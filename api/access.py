@@ -128,7 +128,7 @@ class Principal:
                 raise NotPermittedError(f"{permission} is not among what you may do")
             return
         if not self.may(Permission.COUNT if permission is Permission.COUNT else Permission.READ, record):
-            raise NotFoundError(f"no record {record.id}", field="id")
+            raise NotFoundError(f"there is no record {record.id}", field="id")
         if not self.may(permission, record):
             raise NotPermittedError(f"{permission} is not among what you may do to {record.id}")
 

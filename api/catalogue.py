@@ -258,7 +258,7 @@ def checked_engines(*, repository_url: str | None, search_url: str | None) -> di
                 next_step=f"Give SILLAGE_{part.upper()}_USER and SILLAGE_{part.upper()}_PASSWORD instead.",
             )
         if (why := refusal_of(name, url)) is not None:
-            raise InvalidRequestError(f"{url} is not the address of an engine", field=f"--{part}", next_step=why)
+            raise InvalidRequestError(f"--{part} is not the address of an engine", field=f"--{part}", next_step=why)
     return {name: url for name, url in given.items() if url is not None}
 
 

@@ -95,6 +95,8 @@ def install(app: FastAPI, *, page: Page) -> None:
 
     @app.exception_handler(HTTPException)
     def _framework(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            return respond(_unreadable(), request)
         phrase = HTTPStatus(error.status_code).phrase
         body = {
             "type": "about:blank",
@@ -134,7 +136,17 @@ def _from_validation(error: RequestValidationError) -> errors.InvalidRequestErro
     ]
     first = problems[0]
     return errors.InvalidRequestError(
-        f"{first['field']}: {first['detail']}", field=first["field"], params={"problems": problems}
+        f"{first['field']}: {first['detail']}",
+        field=first["field"],
+        next_step="What may be sent here says /openapi.json.",
+        params={"problems": problems},
+    )
+
+
+def _unreadable() -> errors.InvalidRequestError:
+    """Return the error of a body that is no text, or nested deeper than anybody writes."""
+    return errors.InvalidRequestError(
+        "the body cannot be read", field="body", next_step="Send JSON in UTF-8 that is not nested deeply."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -143,7 +144,10 @@ def split_account(url: object) -> tuple[str | None, str | None, str | None]:
     """Return a URL without its account (RFC 3986, section 3.2.1: userinfo), and the account's name and password."""
     if not isinstance(url, str) or "@" not in url:
         return url if isinstance(url, str) else None, None, None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # It is refused for what it is; whoever wrote it learns nothing of the account in it.
+        return url, None, None
     account, _, host = parts.netloc.rpartition("@")
     user, colon, password = account.partition(":")
     clean = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
@@ -155,10 +159,22 @@ def refusal_of(name: str, url: str) -> str | None:
     words, schemes = _NAMED[name]
     if url in words:
         return None
-    parts = urlsplit(url)
-    if parts.scheme in schemes and parts.hostname:
+    if _is_address(url, schemes):
         return None
     return f"give {', '.join(f'{scheme}://HOST' for scheme in schemes)}, or {' or '.join(words)}"
+
+
+def _is_address(url: str, schemes: Iterable[str]) -> bool:
+    """Tell whether a URL says where a server is, and no more.
+
+    What follows a ``?`` may be a secret; of Neo4j it is a routing policy.
+    """
+    try:
+        parts = urlsplit(url)
+        more = parts.fragment or (parts.query if parts.scheme in SEARCH_SCHEMES else "")
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not more
+    except ValueError:  # A port that is none, or a bracket that is not closed.
+        return False
 
 
 def load_settings(catalog: Path, *, overrides: dict[str, Any] | None = None, stored_engines: bool = False) -> Settings:

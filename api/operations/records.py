@@ -7,8 +7,9 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.wire import page_body, record_body, summary_body
+from catalog.commits.references import the_one
 from catalog.model import Commit, Durability, Note, Record
-from ontology.errors import NotFoundError, NotPermittedError
+from ontology.errors import AmbiguousError, NotFoundError, NotPermittedError
 from ontology.identifiers import is_record_iri
 from ontology.namespaces import DERIVED_FROM
 
@@ -34,15 +35,38 @@ def find(
         NotPermittedError: It may be read, but not this done to it.
         AmbiguousError: Several records answer to it.
     """
-    iri = reference if is_record_iri(reference) else catalogue.repository.resolve(reference)
-    record = catalogue.repository.get(iri)
+    record = _seen(catalogue, principal, reference, permission)
     if types is not None and record.type not in types:
         wanted = " or ".join(sorted(types))
         raise NotFoundError(f"{reference} is a {record.type}, not a {wanted}", field="id")
-    if record.type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
-        raise NotFoundError(f"no record answers to {reference!r}", field="id")
     principal.require(permission, record)
     return record
+
+
+def _seen(catalogue: Catalogue, principal: Principal, reference: str, permission: Permission) -> Record:
+    """Return the record that a name means among those that the principal may see; any other is as if absent."""
+    named = is_record_iri(reference)
+    candidates = [reference] if named else _candidates(catalogue, reference)
+    found = catalogue.repository.get_many(candidates)
+    seen = [found[iri] for iri in candidates if iri in found and _may_see(principal, found[iri], permission)]
+    if not seen and named:
+        raise NotFoundError(f"there is no record {reference}", field="id")
+    return found[the_one(reference, [record.id for record in seen])]
+
+
+def _candidates(catalogue: Catalogue, reference: str) -> list[str]:
+    try:
+        return [catalogue.repository.resolve(reference)]
+    except AmbiguousError as error:
+        return list(error.params["candidates"])
+    except (NotFoundError, UnicodeEncodeError):  # Half a surrogate pair is in no name.
+        return []
+
+
+def _may_see(principal: Principal, record: Record, permission: Permission) -> bool:
+    if record.type in PRIVATE and not principal.everywhere(Permission.MANAGE_ACCESS):
+        return False
+    return principal.may(Permission.COUNT if permission is Permission.COUNT else Permission.READ, record)
 
 
 def show(

@@ -14,6 +14,7 @@ from api.operations import cohort_datasets, cohort_objects, records
 from api.schemas import Body, Listing, RecordAnswer
 from catalog.cohorts.balance_plots import plot as drawing
 from catalog.cohorts.balance_section import section
+from catalog.cohorts.combine import MAX_PARTS
 from ontology.errors import InvalidRequestError
 
 router = APIRouter(prefix="/api/v1", tags=["cohorts"])
@@ -24,7 +25,7 @@ class CombineCohorts(Body):
     """Cohorts to make one of."""
 
     op: Literal["union", "intersection", "difference"]
-    cohorts: list[str] = Field(description="Ids; a difference is the first without all others.")
+    cohorts: list[str] = Field(max_length=MAX_PARTS, description="Ids; a difference is the first without all others.")
     label: str | None = Field(default=None, max_length=500)
     conflicts: Literal["refuse", "newest"] = Field(
         default="refuse", description="What to do about participants that were frozen in several states."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from api.catalogue import create, open_catalogue
 from catalog.model import Commit, Put
+from ontology.errors import AmbiguousError
 from sillage.client import Client, ProblemError
 
 Somebody = Callable[..., Client]
@@ -284,3 +286,36 @@ def test_no_route_shows_a_counter_more_than_the_dataset(
     for listing in ("cohorts", "tasks", "records", "participants", "acquisitions"):
         response = counter._http.get(f"/api/v1/{listing}")
         assert response.status_code != 200 or response.json()["items"] == [], listing
+
+
+def test_what_may_not_be_seen_is_told_like_what_is_absent(
+    client: Client, registered: dict[str, Any], somebody: Somebody
+) -> None:
+    counter = somebody("counter", dataset=registered["id"])
+    members = [item["id"] for item in client.find_cohort("TRUE")["items"]]
+    absent = "urn:uuid:00000000-0000-4000-8000-000000000000"
+    routes = ("participants/{}", "cohorts/{}", "splits/{}", "cohorts/{}/export", "records/{}", "lineage/{}", "prov/{}")
+    for hidden in (members[0], members[0].rpartition(":")[2][:13]):
+        unknown = absent if hidden == members[0] else "00000000-0000"
+        for route in routes:
+            told = [refusal(partial(counter.get, route.format(each))) for each in (hidden, unknown)]
+            assert told[0][0] == told[1][0] == 404, route
+            details = [body["detail"] for _, body in told]
+            assert details[0] == details[1].replace(unknown, hidden), route
+
+
+def test_an_ambiguous_prefix_names_only_what_may_be_seen(
+    client: Client, registered: dict[str, Any], somebody: Somebody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [item["id"] for item in client.find_cohort("TRUE")["items"]]
+
+    def ambiguous(reference: str) -> str:
+        raise AmbiguousError("several", field="id", params={"candidates": members})
+
+    counter = somebody("counter", dataset=registered["id"])
+    monkeypatch.setattr(counter._http._transport._app.state.catalogue.repository, "resolve", ambiguous)
+    assert refusal(lambda: counter.get("records/abcd"))[0] == 404
+    reader = somebody("reader", dataset=registered["id"])
+    monkeypatch.setattr(reader._http._transport._app.state.catalogue.repository, "resolve", ambiguous)
+    status, body = refusal(lambda: reader.get("records/abcd"))
+    assert (status, sorted(body["candidates"])) == (400, sorted(members))

@@ -84,6 +84,30 @@ def test_broken_json_names_the_body(client: Client) -> None:
     assert response.json()["field"].startswith("body")
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe{"], ids=["nested", "no-text"])
+def test_a_body_that_cannot_be_read_is_the_callers_fault(client: Client, content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = raw(client, "POST", "/api/v1/cohorts/query", content=content, headers=headers)
+    assert response.status_code == 400
+    assert_problem(response)
+    assert response.json()["field"] == "body"
+    assert response.json()["next_step"]
+
+
+def test_half_a_surrogate_pair_names_nothing(client: Client) -> None:
+    content, headers = rb'{"query": "TRUE", "participant": "\ud800"}', {"Content-Type": "application/json"}
+    response = raw(client, "POST", "/api/v1/cohorts/why-not", content=content, headers=headers)
+    assert response.status_code == 404
+    assert_problem(response)
+
+
+def test_too_many_cohorts_are_refused_before_they_are_looked_up(client: Client) -> None:
+    response = raw(client, "POST", "/api/v1/cohorts/combine", json={"op": "union", "cohorts": ["x"] * 101})
+    assert response.status_code == 400
+    assert response.json()["field"] == "body.cohorts"
+    assert response.json()["next_step"]
+
+
 def test_a_failure_of_ours_tells_nothing_but_the_request_id(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     import api.operations.terms
 

@@ -70,6 +70,25 @@ def test_what_is_no_address_of_a_repository_is_refused(tmp_path: Path, url: str)
     assert not (tmp_path / "c" / MARK).exists()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://u:{SECRET}@[::1",
+        "http://host:port",
+        "http://host:99999",
+        f"http://host/?token={SECRET}",
+        f"http://host#{SECRET}",
+        f"ftp://host/{SECRET}",
+    ],
+)
+def test_what_is_no_address_of_a_search_engine_is_refused_unshown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        create(tmp_path / "c", search_url=url)
+    assert refused.value.field == "--search"
+    assert SECRET not in f"{refused.value.detail} {refused.value.next_step()}"
+    assert not (tmp_path / "c" / MARK).exists()
+
+
 def test_an_account_does_not_stand_on_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         create(tmp_path / "c", repository_url=f"neo4j://ada:{SECRET}@host")
