@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
-from catalog.commits.planning import Outcome
+from catalog.commits.batch import Outcome
 from catalog.commits.prepared import PreparedCommit
 from catalog.model import Committed
 from ontology.errors import BackendUnavailableError, OutcomeUnknownError, SillageError

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from catalog.commits.batch import Head, Planned
 from catalog.commits.bodies import parse_body
 from catalog.commits.plan import FileRow, Plan, label_of
-from catalog.commits.planning import Head, Planned
 from catalog.commits.predicates import Numbering
 from catalog.commits.prepared import Kind, PreparedChange, PreparedCommit, listed_files
 from catalog.commits.snapshot import ERASED, LIVE, WITHDRAWN, Node, RecordRow, Snapshot, Stored

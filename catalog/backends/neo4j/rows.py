@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from catalog.commits.batch import Head
 from catalog.commits.plan import Plan
-from catalog.commits.planning import Head
 
 Row = dict[str, Any]
 Rows = list[Row]

@@ -25,8 +25,8 @@ from catalog.backends.neo4j.connection import (
 from catalog.backends.neo4j.limits import refuse_long, refuse_long_names
 from catalog.backends.neo4j.rows import entry_rows, file_rows, node_rows, record_rows
 from catalog.backends.neo4j.stored import Predicates, StoredGraph, relation
+from catalog.commits.batch import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.plan import Plan
-from catalog.commits.planning import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.prepared import PreparedCommit
 from catalog.commits.replay import replay_batch
 from catalog.repository import Entered

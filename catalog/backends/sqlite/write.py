@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from catalog.backends.sqlite.connection import BUSY_SECONDS, translate
 from catalog.backends.sqlite.predicates import Predicates
 from catalog.backends.sqlite.stored import StoredRows
+from catalog.commits.batch import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.plan import Plan
-from catalog.commits.planning import Head, Outcome, Planned, next_head, plan_batch
 from catalog.commits.prepared import PreparedCommit
 from catalog.commits.replay import replay_batch
 from catalog.model import Durability
