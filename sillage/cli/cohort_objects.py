@@ -10,7 +10,7 @@ import typer
 
 from ontology.errors import InvalidRequestError
 from sillage.cli.datasets import Cursor, Id, Limit
-from sillage.cli.output import People, short
+from sillage.cli.output import People, counted, short
 from sillage.cli.session import session_of
 from sillage.client import segment
 from sillage.exits import Exit
@@ -178,7 +178,7 @@ def _combine(context: typer.Context, op: str, ids: list[str], label: str | None,
 
 
 def _combined(people: People, body: dict[str, Any]) -> None:
-    people.say(f"Frozen: {body['count']} participants, id {body['id']}\ndigest {body['digest']}")
+    people.say(f"Frozen: {counted(body['count'], 'participant')}, id {body['id']}\ndigest {body['digest']}")
     for notice in body["notices"]:
         people.say(notice)
 
@@ -236,7 +236,8 @@ def _check(people: People, body: dict[str, Any]) -> None:
 
 
 def _materialised(people: People, body: dict[str, Any]) -> None:
-    people.say(f"{body['path']}: {body['participants']} participants, {body['files']} files, {body['bytes']} bytes")
+    members, files = counted(body["participants"], "participant"), counted(body["files"], "file")
+    people.say(f"{body['path']}: {members}, {files}, {body['bytes']} bytes")
     people.say(f"{body['shared']} share their content with the catalogue's datasets; DataLad id {body['datalad_id']}")
     if body["absent"]:
         people.say(f"{body['absent']} have their content elsewhere; get it: datalad get -d {body['path']} .")

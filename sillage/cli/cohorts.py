@@ -8,7 +8,7 @@ import typer
 
 from sillage.cli import cohort_objects, search
 from sillage.cli.datasets import Cursor, Id, Limit
-from sillage.cli.output import People, short
+from sillage.cli.output import People, counted, short
 from sillage.cli.session import session_of
 from sillage.client import segment
 
@@ -61,7 +61,9 @@ def freeze(
         body = client.freeze_cohort(query, label=label)
     session.output.answer(
         body,
-        lambda people: people.say(f"Frozen: {body['count']} participants, id {body['id']}\ndigest {body['digest']}"),
+        lambda people: people.say(
+            f"Frozen: {counted(body['count'], 'participant')}, id {body['id']}\ndigest {body['digest']}"
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sillage.cli.output import People, short
+from sillage.cli.output import People, counted, short
 from sillage.cli.session import session_of
 from sillage.client import segment
 
@@ -111,8 +111,8 @@ def report(context: typer.Context, id: Id) -> None:
 
 def _registered(people: People, body: dict[str, Any]) -> None:
     people.say(
-        f"{body.get('title') or 'Dataset'}: {body['participants']} participants, "
-        f"{body['acquisitions']} acquisitions, {body['files']} files (version {body['version']})"
+        f"{body.get('title') or 'Dataset'}: {counted(body['participants'], 'participant')}, "
+        f"{counted(body['acquisitions'], 'acquisition')}, {counted(body['files'], 'file')} (version {body['version']})"
     )
     people.say(f"id {body['id']}")
     _problems(people, body["problems"])
@@ -135,7 +135,7 @@ def _report(people: People, body: dict[str, Any]) -> None:
 
 def _problems(people: People, problems: list[dict[str, Any]]) -> None:
     if problems:
-        people.say(f"{len(problems)} problems (kept as found; nothing was guessed):")
+        people.say(f"{counted(len(problems), 'problem')} (kept as found; nothing was guessed):")
         people.table(problems[:20], ["path", "field", "detail"])
         if len(problems) > 20:
             people.say(f"... and {len(problems) - 20} more; --json shows all")

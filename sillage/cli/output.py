@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_LONG = 400
+"""Characters of a nested member that people are shown."""
+
 
 class Output(ABC):
     """Where commands put their answers; they never print."""
@@ -66,10 +69,10 @@ class People(Output):
         self._out.print(escape(text))
 
     def fields(self, record: Mapping[str, Any]) -> None:
-        """Write a record, one member a line; nested ones as compact JSON."""
+        """Write a record, one member a line; nested ones as compact JSON, of which long ones are cut."""
         width = max((len(name) for name in record), default=0)
         for name, value in record.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else _shortened(json.dumps(value, ensure_ascii=False))
             self._out.print(f"[bold]{escape(name):<{width}}[/]  {escape(text)}")
 
     def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -91,6 +94,11 @@ class People(Output):
         self.say(f"{shown} of {page['total']}{more}")
 
 
+def counted(number: Any, one: str) -> str:
+    """Return a number with its noun, which stands in the plural unless there is exactly one."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
 def short(id: Any) -> str:
     """Return an id as a person types it: the first eight characters of its last part, where that is a UUID."""
     text = str(id or "")
@@ -103,6 +111,10 @@ def complain(detail: str, next_step: str | None = None) -> None:
     err.print(f"[bold red]sillage:[/] {escape(detail)}")
     if next_step:
         err.print(f"  {escape(next_step)}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]} ... (all of it: --json)"
 
 
 def _cell(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sillage.cli.output import People, short
+from sillage.cli.output import People, counted, short
 from sillage.cli.session import session_of
 
 WIDTH = 40
@@ -61,7 +61,7 @@ def how_many(body: Mapping[str, Any]) -> str:
     if body["count"] is None:
         return f"fewer than {body['fewer_than']} participants match"
     if suppressed is None:
-        return f"{body['count']} participants match"
+        return f"{counted(body['count'], 'participant')} {'matches' if body['count'] == 1 else 'match'}"
     return f"{body['count']} participants or more match, of whom you may read {suppressed['readable']}"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sillage.cli.output import People
+from sillage.cli.output import People, counted
 from sillage.cli.session import session_of
 from sillage.client import segment
 
@@ -64,4 +64,4 @@ def _term(people: People, body: dict[str, Any]) -> None:
     people.say(f"synonyms: {', '.join(body['synonyms']) or 'none'}")
     people.say(f"cross-references: {', '.join(body['xrefs']) or 'none'}")
     uses = "an unknown number of" if body["uses"] is None else body["uses"]
-    people.say(f"used by {uses} participants, itself or through {body['descendants']} narrower terms")
+    people.say(f"used by {counted(uses, 'participant')}, itself or through {body['descendants']} narrower terms")

@@ -70,7 +70,7 @@ def test_people_read_tables(catalog: Path) -> None:
     done = sillage("cohort", "find", "age > 30", "--explain", "--facets", "sex", "--catalog", catalog)
     assert "sub-1" in done.out
     assert "female (1)" in done.out
-    assert "1 participants match" in done.out
+    assert "1 participant matches" in done.out
 
 
 @pytest.mark.parametrize(
