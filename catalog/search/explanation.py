@@ -5,7 +5,7 @@ Works on the statements of one page of hits, so that every backend explains alik
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from catalog.search.binding import (
@@ -20,8 +20,8 @@ from catalog.search.binding import (
 )
 from catalog.search.conditions import negation, text_of
 from catalog.search.index import Reason, Terms
-from catalog.search.names import ANY, BUILT_IN, OF_DATASET
-from catalog.search.projection import Statement
+from catalog.search.names import ANY, BUILT_IN, OF_DATASET, Level
+from catalog.search.projection import DatasetEntry, Statement, built_in, said_of_dataset
 from catalog.search.value_tests import Below
 from ontology.errors import InvalidRequestError, NotFoundError
 
@@ -45,6 +45,32 @@ class Described:
 
 
 _NOT_OWN = frozenset({*BUILT_IN, *OF_DATASET})
+
+
+def describe(
+    id: str,
+    label: str,
+    said: Iterable[Statement],
+    *,
+    level: Level,
+    dataset: DatasetEntry | None,
+    acquisitions: Sequence[Described] = (),
+) -> Described:
+    """Return a record as it is explained: with its own statements, its names, and what it has from its dataset.
+
+    Args:
+        id: Its IRI.
+        label: Its label.
+        said: Those of its own statements that a query asks about.
+        level: What it is.
+        dataset: Its dataset, where that may be seen.
+        acquisitions: Of a participant: those that may be seen, by label and IRI.
+    """
+    statements: dict[str, tuple[Statement, ...]] = {}
+    for statement in said:
+        statements[statement.name] = (*statements.get(statement.name, ()), statement)
+    statements |= {name: (built_in(name, id=id, label=label),) for name in ("id", "label")}
+    return Described(id, label, statements | said_of_dataset(level, dataset), acquisitions)
 
 
 def properties_asked(bound: Bound) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from catalog.search.binding import BoundQuery
@@ -13,12 +13,12 @@ from catalog.search.elasticsearch.facets import facet_of
 from catalog.search.elasticsearch.queries import Query
 from catalog.search.elasticsearch.scope import Scope
 from catalog.search.elasticsearch.translation import participants
-from catalog.search.explanation import Described, Explainer, asks_acquisitions
+from catalog.search.explanation import Described, Explainer, asks_acquisitions, describe
 from catalog.search.facets import FacetCount, cut_notices, facet_values
 from catalog.search.index import Answer, FacetValue, Hit, Terms
 from catalog.search.names import Level
 from catalog.search.paging import Position, cursor_after
-from catalog.search.projection import AcquisitionEntry, ParticipantEntry, Statement, built_in, said_of_dataset
+from catalog.search.projection import AcquisitionEntry, ParticipantEntry
 from catalog.search.query import Query as Asked
 
 _PAGE: Final = 10_000
@@ -97,8 +97,8 @@ class Answering:
         for hit, at in zip(page, places, strict=True):
             reasons = None
             if explain:
-                described = describe(self.scope, read_person(hit["_source"]), acquisitions=images)
-                reasons = explainer.explain(described)
+                participant = described(self.scope, read_person(hit["_source"]), acquisitions=images)
+                reasons = explainer.explain(participant)
             yield Hit(id=at.iri, label=at.label, dataset=at.dataset or None, explanation=reasons or ())
 
     def count_each(self, conditions: Sequence[BoundQuery]) -> tuple[int, ...]:
@@ -148,37 +148,30 @@ def select(scope: Scope, bound: BoundQuery, participant: str, terms: Terms) -> l
     if not hits:
         return []
     explainer = Explainer(bound.root, terms)
-    described = describe(scope, read_person(hits[0]["_source"]), acquisitions=True)
-    return [image.id for image in described.acquisitions if explainer.explain(image) is not None]
+    found = described(scope, read_person(hits[0]["_source"]), acquisitions=True)
+    return [image.id for image in found.acquisitions if explainer.explain(image) is not None]
 
 
 _PERSON: Final[Query] = {"term": {"kind": "person"}}
 
 
-def describe(scope: Scope, document: ParticipantDocument, *, acquisitions: bool) -> Described:
+def described(scope: Scope, document: ParticipantDocument, *, acquisitions: bool) -> Described:
     """Return a participant as explanations read it, with those of its acquisitions that may be seen."""
     entry = document.participant
     if entry is None:
         raise ValueError(f"{document.key} is nobody")
     seen = [image for image in document.acquisitions.values() if _may_be_seen(scope, image)] if acquisitions else []
     images = sorted(seen, key=lambda image: (image.label, image.id))
-    return Described(
-        entry.id,
-        entry.label,
-        _said(scope, entry, Level.PARTICIPANT),
-        tuple(Described(image.id, image.label, _said(scope, image, Level.ACQUISITION)) for image in images),
-    )
+    nested = tuple(_described(scope, image, Level.ACQUISITION) for image in images)
+    return _described(scope, entry, Level.PARTICIPANT, nested)
+
+
+def _described(
+    scope: Scope, entry: ParticipantEntry | AcquisitionEntry, level: Level, nested: Sequence[Described] = ()
+) -> Described:
+    dataset = scope.visible.get(entry.dataset or "")
+    return describe(entry.id, entry.label, entry.statements, level=level, dataset=dataset, acquisitions=nested)
 
 
 def _may_be_seen(scope: Scope, image: AcquisitionEntry) -> bool:
     return image.dataset in scope.visible if image.dataset is not None else scope.sees_all
-
-
-def _said(
-    scope: Scope, entry: ParticipantEntry | AcquisitionEntry, level: Level
-) -> Mapping[str, tuple[Statement, ...]]:
-    said: dict[str, tuple[Statement, ...]] = {}
-    for statement in entry.statements:
-        said[statement.name] = (*said.get(statement.name, ()), statement)
-    said |= {name: (built_in(name, id=entry.id, label=entry.label),) for name in ("id", "label")}
-    return said | said_of_dataset(level, scope.visible.get(entry.dataset or ""))

@@ -19,8 +19,6 @@ from ontology.errors import (
     StorageFullError,
 )
 
-Json = Mapping[str, Any]
-
 _CONFLICT: Final = 409
 _GONE: Final = 404
 _BUSY: Final = 429

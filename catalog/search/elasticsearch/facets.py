@@ -95,9 +95,10 @@ class _OfValues:
     def aggregation(self) -> Query:
         name = _SPECIAL.sub(r"\\\g<0>", coded(self.name))
         values: Query = {"terms": {"field": self._field, "include": f"{name}{SEPARATOR}.*", "size": _BUCKETS}}
-        return self._inside(values, "terms")
+        return self._inside(values)
 
-    def _inside(self, values: Query, kind: str) -> Query:
+    def _inside(self, values: Query) -> Query:
+        """Return an aggregation of values as it is asked for: of acquisitions, those that may be seen."""
         if self.level is Level.PARTICIPANT:
             return values
         counted = values | {"aggs": {"people": {"reverse_nested": {}}}}
@@ -143,7 +144,7 @@ class _OfValues:
         while True:
             source = {"value": {"terms": {"field": self._field}}}
             values: Query = {"composite": {"size": _BUCKETS, "sources": [source], "after": after}}
-            body = {"query": query, "size": 0, "aggs": {"facet": self._inside(values, "composite")}}
+            body = {"query": query, "size": 0, "aggs": {"facet": self._inside(values)}}
             page = self._buckets(self.scope.vocabulary.search(body)["aggregations"]["facet"])
             for bucket in page["buckets"]:
                 if bucket["key"]["value"] >= end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -16,14 +16,11 @@ from catalog.search.embedded.evaluation import Evaluation
 from catalog.search.embedded.scope import Scope
 from catalog.search.embedded.segment import Segment
 from catalog.search.embedded.view import Part
-from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
+from catalog.search.explanation import Described, Explainer, asks_acquisitions, describe, properties_asked
 from catalog.search.index import Hit, Terms
 from catalog.search.names import ANY, Level, built_in_names
 from catalog.search.paging import Position
-from catalog.search.projection import Statement, built_in, said_of_dataset
-
-Said = dict[str, tuple[Statement, ...]]
-"""Statements of one record, by property."""
+from catalog.search.projection import Statement
 
 
 class Found:
@@ -187,26 +184,26 @@ class Answering:
         images: Sequence[tuple[int, Sequence[int]]],
     ) -> Described:
         shape = place.found.part.segment.shape
-        dataset = int(shape.people.datasets[place.row])
-        nested = []
-        for row, keys in images:
-            iri, label = shape.images.iri(row), shape.images.label(row)
-            said = by_name(statements[key] for key in keys if key in statements)
-            said |= self._shared(Level.ACQUISITION, iri, label, int(shape.images.datasets[row]))
-            nested.append(Described(iri, label, said))
-        said = by_name(statements[key] for key in own if key in statements)
-        said |= self._shared(Level.PARTICIPANT, place.at.iri, place.at.label, dataset)
-        return Described(place.at.iri, place.at.label, said, nested)
+        visible = self.scope.visible
+        return describe(
+            place.at.iri,
+            place.at.label,
+            _there(statements, own),
+            level=Level.PARTICIPANT,
+            dataset=visible.get(int(shape.people.datasets[place.row])),
+            acquisitions=[
+                describe(
+                    shape.images.iri(row),
+                    shape.images.label(row),
+                    _there(statements, keys),
+                    level=Level.ACQUISITION,
+                    dataset=visible.get(int(shape.images.datasets[row])),
+                )
+                for row, keys in images
+            ],
+        )
 
-    def _shared(self, level: Level, iri: str, label: str, dataset: int) -> Said:
-        """Return what a record has from its names and from its dataset."""
-        own: Said = {name: (built_in(name, id=iri, label=label),) for name in ("id", "label")}
-        return own | said_of_dataset(level, self.scope.visible.get(dataset))
 
-
-def by_name(statements: Iterable[Statement]) -> Said:
-    """Return statements by property."""
-    found: Said = {}
-    for statement in statements:
-        found[statement.name] = (*found.get(statement.name, ()), statement)
-    return found
+def _there(statements: Mapping[int, Statement], keys: Iterable[int]) -> Iterator[Statement]:
+    """Yield those of some statements that are there, by key."""
+    return (statements[key] for key in keys if key in statements)

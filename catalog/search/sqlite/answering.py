@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from catalog.search.binding import BoundQuery
-from catalog.search.explanation import Described, Explainer, asks_acquisitions, properties_asked
+from catalog.search.explanation import Described, Explainer, asks_acquisitions, describe, properties_asked
 from catalog.search.facets import (
     FacetCount,
     cut_notices,
@@ -20,12 +20,9 @@ from catalog.search.index import FacetValue, Hit, Terms
 from catalog.search.index_tables import FACTS
 from catalog.search.names import ANY, Level
 from catalog.search.paging import Position
-from catalog.search.projection import Statement, built_in, said_of_dataset
+from catalog.search.projection import Statement
 from catalog.search.sqlite.scope import Scope
 from catalog.search.sqlite.translation import participants
-
-Said = dict[str, tuple[Statement, ...]]
-"""Statements of one record, by property."""
 
 _IN_DATASETS = {
     Level.PARTICIPANT: "SELECT COUNT(*) FROM temp.hit h JOIN participant p ON p.key = h.key"
@@ -94,11 +91,13 @@ class Answering:
             )
         )
         return {
-            key: Described(
+            key: describe(
                 at.iri,
                 at.label,
-                statements.get(key, {}) | self._built_in(Level.PARTICIPANT, at.iri, at.label, datasets[key]),
-                acquisitions.get(key, ()),
+                statements.get(key, ()),
+                level=Level.PARTICIPANT,
+                dataset=self.scope.visible.get(datasets[key] or 0),
+                acquisitions=acquisitions.get(key, ()),
             )
             for key, at in page
         }
@@ -115,26 +114,22 @@ class Answering:
         )
         found: dict[int, list[Described]] = {}
         for key, participant, iri, label, dataset in rows:
-            said = statements.get(key, {}) | self._built_in(Level.ACQUISITION, iri, label, dataset)
-            found.setdefault(participant, []).append(Described(iri, label, said))
+            of_dataset = self.scope.visible.get(dataset or 0)
+            image = describe(iri, label, statements.get(key, ()), level=Level.ACQUISITION, dataset=of_dataset)
+            found.setdefault(participant, []).append(image)
         return found
 
-    def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, Said]:
+    def _statements(self, table: str, record: str, keys: str, names: str) -> dict[int, list[Statement]]:
         rows = self.db.execute(
             f"SELECT l.{record}, q.name, {FACTS} FROM json_each(?1) k JOIN {table} l ON l.{record} = k.value"  # noqa: S608
             " JOIN statement s ON s.key = l.statement JOIN property q ON q.key = s.property"
             f" WHERE q.name IN (SELECT value FROM json_each(?2)) OR '{ANY}' IN (SELECT value FROM json_each(?2))",
             (keys, names),
         )
-        found: dict[int, Said] = {}
+        found: dict[int, list[Statement]] = {}
         for key, name, *facts in rows:
-            said = found.setdefault(key, {})
-            said[name] = (*said.get(name, ()), Statement(name, *facts))
+            found.setdefault(key, []).append(Statement(name, *facts))
         return found
-
-    def _built_in(self, level: Level, iri: str, label: str, dataset: int | None) -> Said:
-        own: Said = {name: (built_in(name, id=iri, label=label),) for name in ("id", "label")}
-        return own | said_of_dataset(level, self.scope.visible.get(dataset or 0))
 
     def facet(self, asked: str) -> tuple[FacetValue, ...]:
         """Return the values of a property with the number of hits that have each.
