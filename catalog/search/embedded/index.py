@@ -78,14 +78,17 @@ class EmbeddedIndex(SearchIndex):
             StorageFullError: The disk is full.
         """
         index = cls(folder, terms, fresh_records=fresh_records)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise BackendUnavailableError(f"the search index cannot be made: {error.strerror}") from error
+        index._make_folder()
         index._current()
         return index
 
     # -- generations
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendUnavailableError(f"the search index cannot be made: {error.strerror}") from error
 
     def _current(self) -> Generation:
         """Return the generation that answers now; another process may have built a newer one."""
@@ -99,7 +102,7 @@ class EmbeddedIndex(SearchIndex):
     def _pointer_identity(self) -> tuple[int, int]:
         try:
             found = os.stat(self.folder / _POINTER)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return (0, 0)
         return (found.st_ino, found.st_mtime_ns)
 
@@ -119,7 +122,7 @@ class EmbeddedIndex(SearchIndex):
         self._pointed = self._pointer_identity()
         try:
             named = (self.folder / _POINTER).read_text(encoding="ascii").strip()
-        except (FileNotFoundError, UnicodeDecodeError):
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
             return None
         found = Generation(self.folder / Path(named or "none").name, fresh_records=self._fresh_records)
         if found.is_current():
@@ -132,7 +135,8 @@ class EmbeddedIndex(SearchIndex):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from making a generation meanwhile."""
+        """Keep other processes from making a generation meanwhile; a folder that was removed is made again."""
+        self._make_folder()
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -84,6 +85,22 @@ def test_a_damaged_folder_is_made_anew(tmp_path: Path, damage: str) -> None:
     assert list(index.check(repository)) == []
     index.close()
     assert [path.name for path in folder.iterdir() if path.is_dir()] == [generation(folder).name]
+
+
+def test_a_folder_that_is_taken_away_while_it_is_open_is_made_anew(tmp_path: Path) -> None:
+    folder, repository = tmp_path / "search", filled(40)
+    index = opened(folder, repository)
+    shutil.rmtree(folder)
+    index.catch_up(repository)
+    assert count(index, "age > 3") == 36
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    with pytest.raises(BackendUnavailableError):
+        index.catch_up(repository)
+    folder.unlink()
+    index.catch_up(repository)
+    assert count(index, "age > 3") == 36
+    index.close()
 
 
 def test_a_changed_byte_in_a_column_is_noticed_when_it_is_used(tmp_path: Path) -> None:
