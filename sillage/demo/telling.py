@@ -25,7 +25,7 @@ class Teller:
         """Announce a step, and say at its end how long it took."""
         self._step += 1
         begun = time.perf_counter()
-        self._out.print(f"\n[bold]{self._step}. {escape(title)}[/]")
+        self._out.print(f"\n[bold]{self._step}. {escape(title)}[/]", soft_wrap=True)
         yield
         self._out.print(f"   [dim]({time.perf_counter() - begun:.1f} s)[/]")
 
