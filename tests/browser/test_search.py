@@ -220,7 +220,7 @@ def test_cohorts_are_compared_combined_and_split(desk: Page, clinic: Any) -> Non
     for part, share in (("train", "60"), ("validation", "0"), ("test", "40")):
         desk.get_by_label(part, exact=True).fill(share)
     desk.get_by_role("button", name="Split").click()
-    expect(desk.locator("main")).to_contain_text("Nobody who belongs together is in different parts")
+    expect(desk.locator("main")).to_contain_text("Families, and records of one person, are each within one part")
 
 
 def test_the_page_works_without_scripts(browser: Browser, clinic: Any) -> None:
