@@ -32,6 +32,10 @@ DOORS = {
         *("catalog/search/index_file.py", "catalog/search/index_tables.py"),
     ),
 }
+BACKENDS = (
+    *("catalog.backends.neo4j", "catalog.backends.sqlite"),
+    *("catalog.search.elasticsearch", "catalog.search.embedded", "catalog.search.sqlite"),
+)
 
 
 def sources() -> Iterator[tuple[str, ast.Module, str]]:
@@ -73,6 +77,17 @@ def test_heavy_libraries_come_in_by_their_own_door() -> None:
                 doors = DOORS.get(name.split(".")[0])
                 if doors is not None and not path.startswith(doors):
                     wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+def test_no_backend_imports_another() -> None:
+    wrong = []
+    for path, tree, _ in sources():
+        own = {name for name in BACKENDS if path.startswith(name.replace(".", "/") + "/")}
+        others = tuple(name for name in BACKENDS if own and name not in own)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(others):
+                wrong.append(f"{path} imports {node.module}")
     assert wrong == []
 
 
