@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,6 @@ class Catalogue:
     rebuilding: Rebuilding = field(default_factory=Rebuilding)
     _search: SearchIndex | None = None
     _runners: dict[str, Runner] = field(default_factory=dict)
-    _closers: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -132,10 +131,6 @@ class Catalogue:
                 )
             return self._runners[chosen]
 
-    def on_close(self, action: Callable[[], None]) -> None:
-        """Have ``action`` called when the catalogue closes, last registered first."""
-        self._closers.append(action)
-
     def refresh_search(self) -> None:
         """Apply to the search index what the ledger has and it has not.
 
@@ -164,8 +159,6 @@ class Catalogue:
 
     def close(self) -> None:
         """Stop runners and release every file; harmless to repeat."""
-        while self._closers:
-            self._closers.pop()()
         for runner in self._runners.values():
             runner.close()
         self._runners.clear()

@@ -55,7 +55,7 @@ def _histograms(found: Mapping[str, Any], groups: Sequence[str], against: str) -
             said = f"{label}: {count} from {item['low']} to {item['high']}"
             if count:
                 parts.append(_bar(_LEFT + place * step + 0.5, base - height, step - 1, height, _COLOURS[at % 8], said))
-        parts.append(_rule(_LEFT, base, _WIDTH - _RIGHT, base))
+        parts.append(_rule(_LEFT, base, _WIDTH - _RIGHT))
     bottom = _TOP + len(groups) * _ROW
     for value, x in _ticks(bins, step):
         parts.append(_text(x, bottom + 8, f"{value:g}", "middle"))
@@ -142,8 +142,8 @@ def _bar(x: float, y: float, width: float, height: float, colour: str, said: str
     )
 
 
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<path d="M{x1:g} {y1:g}H{x2:g}" stroke="currentColor" stroke-width="0.5"/>'
+def _rule(left: float, y: float, right: float) -> str:
+    return f'<path d="M{left:g} {y:g}H{right:g}" stroke="currentColor" stroke-width="0.5"/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str, *, full: str | None = None) -> str:

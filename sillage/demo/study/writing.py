@@ -168,10 +168,10 @@ def _write_person(folder: Path, site: Site, person: Person, *, seed: int, voxel_
         if own:
             _write_json(stem.with_suffix(".json"), own)
     if site.scans:
-        _write_scans(folder, site, person, list(images))
+        _write_scans(folder, person, list(images))
 
 
-def _write_scans(folder: Path, site: Site, person: Person, suffixes: Iterable[str]) -> None:
+def _write_scans(folder: Path, person: Person, suffixes: Iterable[str]) -> None:
     start = datetime(2024, 3, 4, 9, 0) + timedelta(days=9 * person.number, minutes=7 * person.number)
     rows = [
         {
