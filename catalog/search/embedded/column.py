@@ -60,6 +60,16 @@ class Postings:
     def _line(self, line: int | np.integer[Any]) -> Bools:
         return np.unpackbits(self.bits[line], count=self.size).view(np.bool_)
 
+    def packed(self, codes: Codes) -> Array:
+        """Return which rows have any of some codes, as packed bits."""
+        found = np.zeros(-(-self.size // 8), np.uint8)
+        for line in np.flatnonzero(np.isin(self.frequent, codes)):
+            found |= self.bits[line]
+        spans = [self.members[self.starts[code] : self.starts[code + 1]] for code in codes]
+        members = np.concatenate(spans) if spans else self.members[:0]
+        np.bitwise_or.at(found, members >> 3, (0x80 >> (members & 7)).astype(np.uint8))
+        return found
+
     def rows(self, codes: Codes) -> Rows:
         """Return the rows that have any of some codes, in order, each once."""
         if len(codes) == 1 and self.counts[codes[0]] == self.starts[codes[0] + 1] - self.starts[codes[0]]:

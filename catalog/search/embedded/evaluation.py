@@ -8,6 +8,7 @@ condition on acquisitions only those of the participants that are left are looke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -20,13 +21,16 @@ from catalog.search.binding import (
     Opposite,
     Some,
 )
-from catalog.search.embedded.column import Array, Bools, Codes, Column, Rows, spread
+from catalog.search.embedded.column import FREQUENT, Array, Bools, Codes, Column, Rows, spread
 from catalog.search.embedded.labels import labelled
 from catalog.search.embedded.scope import Scope
 from catalog.search.embedded.view import Part
 from catalog.search.names import ANY, OF_DATASET, Level, built_in_names
 from catalog.search.projection import built_in
 from catalog.search.value_tests import Equal, NumberRange, Present, Word
+
+MANY: Final = 64
+"""Of more values than these the bits are not joined."""
 
 Chosen = Sequence[tuple[Column, Codes]]
 """Columns, and the codes in them, by which a condition holds."""
@@ -64,11 +68,7 @@ class Evaluation:
             case All(parts=()):
                 return np.arange(self._size(level), dtype=np.uint32)
             case All(parts=parts):
-                ordered = self._rarest_first(parts, level)
-                found = self.rows(ordered[0], level)
-                for part in ordered[1:]:
-                    found = found[self.holds(part, level, found)]
-                return found
+                return self._all_rows(self._rarest_first(parts, level), level)
             case AnyPart(parts=parts):
                 mask = np.zeros(self._size(level), np.bool_)
                 for part in parts:
@@ -82,6 +82,37 @@ class Evaluation:
                 return self._owners(bound)
             case Some():
                 return self._some_rows(bound)
+
+    def _all_rows(self, parts: Sequence[Bound], level: Level) -> Rows:
+        """Return the records that fulfil several conditions, rarest first; frequent values are joined as bits."""
+        joined: list[Array] = []
+        rest = list(parts)
+        if self._joins_bits(parts, level):
+            for part in parts:
+                frequent = self._frequent(part, level)
+                if frequent is not None:
+                    joined.append(frequent[0].own.packed(frequent[1]))
+                    rest.remove(part)
+            bits = np.bitwise_and.reduce(joined)
+            left = _rows(np.unpackbits(bits, count=self._size(level)).view(np.bool_))
+        else:
+            left = self.rows(rest.pop(0), level)
+        for part in rest:
+            left = left[self.holds(part, level, left)]
+        return left
+
+    def _joins_bits(self, parts: Sequence[Bound], level: Level) -> bool:
+        """Tell whether the rarest of several conditions and another one are on frequent values."""
+        frequent = [self._frequent(part, level) is not None for part in parts]
+        return len(parts) > 1 and frequent[0] and sum(frequent) > 1
+
+    def _frequent(self, bound: Bound, level: Level) -> tuple[Column, Codes] | None:
+        """Return column and codes of a condition on one value that many records fulfil."""
+        if not isinstance(bound, Some) or self._is_built_in(bound) or len(self.chosen(bound)) != 1:
+            return None
+        column, codes = self.chosen(bound)[0]
+        few = int(column.own.counts[codes].sum()) * FREQUENT < self._size(level)
+        return None if few or len(codes) > MANY else (column, codes)
 
     def _some_rows(self, bound: Some) -> Rows:
         size = self._size(bound.level)
@@ -154,7 +185,7 @@ class Evaluation:
         if self._is_in_postings(bound):
             return self._people(bound)[among]
         starts, numbers = self.shape.images_of(among)
-        if self.estimate(bound.part, Level.ACQUISITION) < int(numbers.sum()):
+        if self._is_quicker_from_all(bound.part, int(numbers.sum())):
             mask = np.zeros(self.part.segment.size, np.bool_)
             mask[self._owners(bound)] = True
             found: Bools = mask[among]
@@ -167,6 +198,14 @@ class Evaluation:
         holding = places[self.holds(bound.part, Level.ACQUISITION, images)]
         counts = np.bincount(holding, minlength=len(among))
         return counts > 0 if isinstance(bound, HasAcquisition) else compared(counts, bound)
+
+    def _is_quicker_from_all(self, part: Bound, images: int) -> bool:
+        """Tell whether all acquisitions that fulfil a condition are found sooner than so many are looked at."""
+        if isinstance(part, All) and part.parts:
+            ordered = self._rarest_first(part.parts, Level.ACQUISITION)
+            if self._joins_bits(ordered, Level.ACQUISITION):
+                return self._size(Level.ACQUISITION) < images * 8
+        return self.estimate(part, Level.ACQUISITION) < images
 
     # -- leaves
 
