@@ -24,10 +24,14 @@ from catalog.search.binding import (
 from catalog.search.embedded.column import FREQUENT, Array, Bools, Codes, Column, Rows, spread
 from catalog.search.embedded.labels import labelled
 from catalog.search.embedded.scope import Scope
+from catalog.search.embedded.together import Judgement, judge
 from catalog.search.embedded.view import Part
 from catalog.search.names import ANY, OF_DATASET, Level, built_in_names
 from catalog.search.projection import built_in
 from catalog.search.value_tests import Equal, NumberRange, Present, Word
+
+FEW: Final = 64
+"""Of fewer participants than one in so many, the acquisitions are looked at."""
 
 MANY: Final = 64
 """Of more values than these the bits are not joined."""
@@ -148,6 +152,15 @@ class Evaluation:
             mask |= column.people.mask(codes)
         return mask
 
+    def _judgement(self, bound: HasAcquisition | CountAcquisitions) -> Judgement | None:
+        """Return what the postings say of several conditions on one acquisition, where that many may have one."""
+        part = bound.part
+        if not (self.scope.everything and isinstance(bound, HasAcquisition) and isinstance(part, All)):
+            return None
+        each = [self._frequent(some, Level.ACQUISITION) for some in part.parts]
+        conditions = [found for found in each if found is not None]
+        return judge(conditions, self.part.segment) if 1 < len(conditions) == len(each) else None
+
     def _image_owners(self, part: Bound) -> Array:
         found: Array = self.shape.owner[self.seen_images(self.rows(part, Level.ACQUISITION))]
         return found
@@ -184,12 +197,21 @@ class Evaluation:
         """Tell which of some participants have such acquisitions, by looking at these or at all that are such."""
         if self._is_in_postings(bound):
             return self._people(bound)[among]
-        starts, numbers = self.shape.images_of(among)
-        if self._is_quicker_from_all(bound.part, int(numbers.sum())):
+        if len(among) * FEW > self.part.segment.size and (judgement := self._judgement(bound)) is not None:
+            holding = judgement.sure[among]
+            left = np.flatnonzero(judgement.open[among])
+            holding[left] = self._looked_at(bound, among[left])
+            return holding
+        if self.estimate(bound.part, Level.ACQUISITION) < int(self.shape.images_of(among)[1].sum()):
             mask = np.zeros(self.part.segment.size, np.bool_)
             mask[self._owners(bound)] = True
             found: Bools = mask[among]
             return found
+        return self._looked_at(bound, among)
+
+    def _looked_at(self, bound: HasAcquisition | CountAcquisitions, among: Array) -> Bools:
+        """Tell which of some participants have such acquisitions, by looking at all of theirs."""
+        starts, numbers = self.shape.images_of(among)
         images = spread(starts, numbers)
         places = np.repeat(np.arange(len(among)), numbers)
         if not self.scope.everything:
@@ -198,14 +220,6 @@ class Evaluation:
         holding = places[self.holds(bound.part, Level.ACQUISITION, images)]
         counts = np.bincount(holding, minlength=len(among))
         return counts > 0 if isinstance(bound, HasAcquisition) else compared(counts, bound)
-
-    def _is_quicker_from_all(self, part: Bound, images: int) -> bool:
-        """Tell whether all acquisitions that fulfil a condition are found sooner than so many are looked at."""
-        if isinstance(part, All) and part.parts:
-            ordered = self._rarest_first(part.parts, Level.ACQUISITION)
-            if self._joins_bits(ordered, Level.ACQUISITION):
-                return self._size(Level.ACQUISITION) < images * 8
-        return self.estimate(part, Level.ACQUISITION) < images
 
     # -- leaves
 

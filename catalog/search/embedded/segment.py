@@ -113,6 +113,7 @@ class Segment(ABC):
         self.shape = shape
         self._columns: dict[tuple[Level, int], Column | None] = {}
         self._uses: dict[tuple[Level, int], Uses] = {}
+        self._lacking: dict[int, Bools] = {}
 
     @property
     def size(self) -> int:
@@ -132,6 +133,17 @@ class Segment(ABC):
         found = self._uses.get((level, prop))
         if found is None:
             found = self._uses[level, prop] = self._count(level, prop)
+        return found
+
+    def lacking(self, column: Column) -> Bools:
+        """Return the participants of whom an acquisition has no value in a column of acquisitions."""
+        found = self._lacking.get(id(column))  # columns live as long as their segment
+        if found is None:
+            without = np.ones(len(self.shape.images), np.bool_)
+            without[column.filled] = False
+            found = np.zeros(self.size, np.bool_)
+            found[self.shape.owner[without]] = True
+            self._lacking[id(column)] = found
         return found
 
     def _count(self, level: Level, prop: int) -> Uses:
