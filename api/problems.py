@@ -94,9 +94,13 @@ def install(app: FastAPI, *, page: Page) -> None:
         return respond(_from_validation(error), request)
 
     @app.exception_handler(HTTPException)
-    def _framework(request: Request, error: HTTPException) -> JSONResponse:
+    def _framework(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return respond(_unreadable(), request)
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            absent = errors.NotFoundError("there is no page at this address", next_step="Begin at the search page.")
+            if (shown := page(request, absent)) is not None:
+                return shown
         phrase = HTTPStatus(error.status_code).phrase
         body = {
             "type": "about:blank",

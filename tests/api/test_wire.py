@@ -77,6 +77,14 @@ def test_wrong_requests_get_the_same_body(client: Client, method: str, path: str
     assert_problem(response)
 
 
+def test_an_unknown_address_is_a_page_for_who_wants_one_and_a_problem_for_programs(client: Client) -> None:
+    shown = raw(client, "GET", "/nothing/here", headers={"Accept": "text/html"})
+    assert (shown.status_code, shown.headers["content-type"].split(";")[0]) == (404, "text/html")
+    assert "no page at this address" in shown.text
+    told = raw(client, "GET", "/nothing/here")
+    assert (told.status_code, told.headers["content-type"]) == (404, "application/problem+json")
+
+
 def test_broken_json_names_the_body(client: Client) -> None:
     response = raw(client, "POST", "/api/v1/cohorts/query", content=b"{", headers={"Content-Type": "application/json"})
     assert response.status_code == 400
