@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from benchmarks.cohort_rivals import Question
 from benchmarks.cohort_search import percentiles, questions, searching
 from benchmarks.cohort_world import World, WorldRepository
 from benchmarks.measuring import Row, line
@@ -54,7 +55,7 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[list[Row], list[dic
         ours.rebuild(repository)
         seconds = time.perf_counter() - began
         facts = [_size(url, name) | {"seconds": round(seconds, 1), "participants/s": round(args.size / seconds)}]
-        rows = [_asked(ours, embedded, args)]
+        rows = [_asked(ours, embedded, questions(args.questions, terms), args)]
         facts += [_refined(ours, embedded, text) for text in REFINED]
         facts += [_others(ours), _one_more(ours, repository)]
     finally:
@@ -75,8 +76,7 @@ def _size(url: str, name: str) -> dict[str, Any]:
     }
 
 
-def _asked(ours: SearchIndex, embedded: SearchIndex, args: argparse.Namespace) -> Row:
-    asked = questions(args.questions)
+def _asked(ours: SearchIndex, embedded: SearchIndex, asked: Sequence[Question], args: argparse.Namespace) -> Row:
     median, worst, counts = percentiles(searching(ours), asked)
     other, other_worst, others = percentiles(searching(embedded), asked)
     if counts != others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -97,12 +98,24 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+_REMOVALS = 20
+"""So often a folder is tried to be removed while somebody still writes into it."""
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder whose annexed content is write-protected.
 
     Raises:
         OSError: Something in it cannot be removed.
     """
-    for folder, _, _ in os.walk(path):
-        os.chmod(folder, 0o700)
-    shutil.rmtree(path)
+    for attempt in range(_REMOVALS):
+        for folder, _, _ in os.walk(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(folder, 0o700)
+        try:
+            return shutil.rmtree(path)
+        except OSError as error:
+            # A program that was started by a process that was killed since may write for another moment.
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _REMOVALS - 1:
+                raise
+            time.sleep(0.1)
