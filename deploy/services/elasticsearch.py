@@ -54,12 +54,12 @@ class Elasticsearch(Service):
 
     name: ClassVar[str] = "elasticsearch"
     port: ClassVar[int] = 19200
-    image: ClassVar[str] = f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
+    image: ClassVar[str | None] = f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
     software: ClassVar[str] = f"elasticsearch-{VERSION}"
 
     @override
-    def url(self, port: int) -> str:
-        return f"http://127.0.0.1:{port}"
+    def url(self, instance: Instance) -> str:
+        return f"http://127.0.0.1:{instance.port}"
 
     @override
     def container_options(self, port: int) -> list[str]:

@@ -50,12 +50,12 @@ class Neo4j(Service):
 
     name: ClassVar[str] = "neo4j"
     port: ClassVar[int] = 17687
-    image: ClassVar[str] = f"docker.io/library/neo4j:{VERSION}-community"
+    image: ClassVar[str | None] = f"docker.io/library/neo4j:{VERSION}-community"
     software: ClassVar[str] = f"neo4j-{VERSION}"
 
     @override
-    def url(self, port: int) -> str:
-        return f"bolt://127.0.0.1:{port}"
+    def url(self, instance: Instance) -> str:
+        return f"bolt://127.0.0.1:{instance.port}"
 
     @override
     def container_options(self, port: int) -> list[str]:

@@ -17,7 +17,7 @@ from deploy.services import containers, processes
 from deploy.services.service import Instance, Service, ServiceError
 
 ROOT = Path(__file__).resolve().parents[2] / ".services"
-NAMES = ("neo4j", "elasticsearch")
+NAMES = ("neo4j", "elasticsearch", "slurm")
 _PAUSE = 0.2
 _TAIL_LINES = 15
 
@@ -73,7 +73,7 @@ class Server:
     def url(self) -> str | None:
         """Its URL, when it was started once; it keeps it when it is started again."""
         port = self._port()
-        return None if port is None else self.kind.url(port)
+        return None if port is None else self.kind.url(self._instance())
 
     def start(self) -> str:
         """Start it unless it runs, wait until it answers, and return its URL.
@@ -127,11 +127,11 @@ class Server:
         if instance.port == 0 or not _is_free(instance.port):
             instance = Instance(self.folder, _free_port(self.seed_port))
         (self.folder / "port").write_text(f"{instance.port}\n")
-        if containers.engine() is not None:
+        if self.kind.image is not None and containers.engine() is not None:
             containers.run(self.kind, instance)
         else:
             self.kind.start(_software(self.kind), instance)
-        (self.folder / "url").write_text(self.kind.url(instance.port) + "\n")
+        (self.folder / "url").write_text(self.kind.url(instance) + "\n")
 
     def _await(self) -> str:
         url, until = self.url, time.monotonic() + self.kind.seconds

@@ -39,14 +39,14 @@ class Service(ABC):
     Attributes:
         name: As on the command line.
         port: Preferred port; another is taken when it is not free.
-        image: Container image with its tag.
+        image: Container image with its tag; None for one that runs as processes only.
         software: Name, with the version, of the folder that :meth:`prepare` fills.
         seconds: How long it may take until it answers.
     """
 
     name: ClassVar[str]
     port: ClassVar[int]
-    image: ClassVar[str]
+    image: ClassVar[str | None]
     software: ClassVar[str]
     seconds: ClassVar[float] = 90.0
 
@@ -61,12 +61,12 @@ class Service(ABC):
         return os.environ.get(self.variable) or None
 
     @abstractmethod
-    def url(self, port: int) -> str:
-        """Return the URL of a server on this port of loopback."""
+    def url(self, instance: Instance) -> str:
+        """Return the URL of a server on its port of loopback, or whatever else says where it is."""
 
-    @abstractmethod
     def container_options(self, port: int) -> list[str]:
         """Return what ``docker run`` needs beside the image: ports and settings."""
+        return []
 
     @abstractmethod
     def prepare(self, software: Path) -> None:

@@ -13,13 +13,13 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from executors.attempts.attempt import Attempt, Machine
+from executors.attempts.ending import end_at_once
+from executors.attempts.folder import TaskFolder, folder_name, is_alive
+from executors.attempts.inputs import InputInspector
+from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
 from executors.host import describe_host, list_gpus
-from executors.local.attempt import Attempt, Machine
-from executors.local.ending import end_at_once
-from executors.local.folder import TaskFolder, folder_name, is_alive
-from executors.local.inputs import InputInspector
-from executors.local.sandbox import find_sandbox
 from executors.local.slots import Grant, Slots
 from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
@@ -130,7 +130,7 @@ class LocalRunner(Runner):
         attempt = Attempt(spec, folder, sink, self._machine, lock)
         self._live[spec.id] = attempt
         self._slots.queue(
-            spec.id, spec.resources, lambda grant: self._launch(attempt, lambda: attempt.run(grant), grant)
+            spec.id, spec.resources, lambda grant: self._launch(attempt, lambda: attempt.run(grant.gpus), grant)
         )
 
     def _launch(self, attempt: Attempt, work: Callable[[], None], grant: Grant | None = None) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from executors.local.folder import TaskFolder, is_alive
-from executors.local.processes import marked
+from executors.attempts.folder import TaskFolder, is_alive
+from executors.attempts.processes import marked
+from executors.attempts.sandbox import PlainSandbox
+from executors.attempts.wrapper import start
 from executors.local.runner import LocalRunner
-from executors.local.sandbox import PlainSandbox
-from executors.local.wrapper import start
 from executors.model import KnownTask, TaskOutput
 from executors.states import EventKind, TaskState
 from executors.testing import Recorder, task, wait_until

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from executors.attempts.outcome import resource_use
+from executors.attempts.watch import Usage
 from executors.capture import datalad_run_message, datalad_run_record
-from executors.local.outcome import resource_use
-from executors.local.watch import Usage
 from executors.model import Environment, Mount, StagedOutput, TaskInput, TaskSpec
 from executors.pipelines.bundled import bundled_descriptor, list_bundled
 from executors.pipelines.environment import check_lock, environment_digest, image_environment, python_environment

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from executors.attempts.outputs import OutputRefusedError, inside, remove_mount_points
 from executors.check import is_clean
-from executors.local.outputs import OutputRefusedError, inside, remove_mount_points
 from executors.rewrite import PathMap
 from executors.templates import relative, template_pattern
 

@@ -14,8 +14,8 @@ import select
 import signal
 import time
 
-from executors.local.folder import TaskFolder
-from executors.local.processes import bears, descendants, marked, send
+from executors.attempts.folder import TaskFolder
+from executors.attempts.processes import bears, descendants, marked, send
 
 _REPORT = re.compile(r'\{ "child-pid": (\d+)')
 

@@ -16,8 +16,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from executors.attempts.folder import TaskFolder
 from executors.host import list_gpus
-from executors.local.folder import TaskFolder
 from executors.model import GIGABYTE, TaskSpec
 from executors.rewrite import PathMap
 from ontology.errors import UnsupportedError

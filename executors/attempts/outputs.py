@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from executors.local.folder import TaskFolder
+from executors.attempts.folder import TaskFolder
 from executors.model import StagedOutput, TaskOutput, TaskSpec
 from executors.templates import has_wildcards, relative, template_pattern
 

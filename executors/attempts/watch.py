@@ -15,10 +15,10 @@ import signal
 import time
 from dataclasses import dataclass
 
-from executors.local.ending import kill, namespace_init, own_processes
-from executors.local.folder import TaskFolder
-from executors.local.processes import TreeUsage, descendants, send, usage
-from executors.local.wrapper import Child
+from executors.attempts.ending import kill, namespace_init, own_processes
+from executors.attempts.folder import TaskFolder
+from executors.attempts.processes import TreeUsage, descendants, send, usage
+from executors.attempts.wrapper import Child
 from executors.model import TaskSpec
 
 FIRST_LOOK_S = 0.05

@@ -14,8 +14,8 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from executors.local.folder import TaskFolder, boot_id
-from executors.local.sandbox import OPTIONS_FD, STATUS_FD, Launch
+from executors.attempts.folder import TaskFolder, boot_id
+from executors.attempts.sandbox import OPTIONS_FD, STATUS_FD, Launch
 from executors.model import Resources
 
 SCRIPT = r"""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from executors.attempts.folder import TaskFolder
+from executors.attempts.watch import CUT_NOTE, Usage
 from executors.capture import LogDigest, Outcome, ResourceUse
-from executors.local.folder import TaskFolder
-from executors.local.watch import CUT_NOTE, Usage
 from executors.states import EventKind, TaskState
 
 STATES = {

@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from executors.attempts.ending import end_at_once, sweep
+from executors.attempts.folder import ProcessIdentity, TaskFolder, is_alive
+from executors.attempts.inputs import InputInspector, InputRefusedError, Inspected, changed_since
+from executors.attempts.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
+from executors.attempts.outputs import collect, remove_mount_points
+from executors.attempts.sandbox import Launch, Sandbox, read_only_contents, task_environ
+from executors.attempts.watch import Usage, Watch
+from executors.attempts.wrapper import Child, start
 from executors.capture import Outcome, Run, task_record
 from executors.host import list_gpus
-from executors.local.ending import end_at_once, sweep
-from executors.local.folder import ProcessIdentity, TaskFolder, is_alive
-from executors.local.inputs import InputInspector, InputRefusedError, Inspected, changed_since
-from executors.local.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
-from executors.local.outputs import collect, remove_mount_points
-from executors.local.sandbox import Launch, Sandbox, read_only_contents, task_environ
-from executors.local.slots import Grant
-from executors.local.watch import Usage, Watch
-from executors.local.wrapper import Child, start
 from executors.model import StagedOutput, TaskEvent, TaskSpec
 from executors.runner import EventSink
 from executors.states import EventKind, TaskState
@@ -59,7 +58,7 @@ class _Progress:
 class Attempt:
     """Carries one attempt through. Exactly one final event is emitted, unless told to let go before."""
 
-    def __init__(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink, machine: Machine, lock: int) -> None:
+    def __init__(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink, machine: Machine, lock: int = -1) -> None:
         self.spec = spec
         self.folder = folder
         self.finished = threading.Event()
@@ -76,9 +75,9 @@ class Attempt:
         self._guard = threading.Lock()
         self._known = _Progress()
 
-    def run(self, grant: Grant) -> None:
-        """Start the task and see it through."""
-        self._known.gpus = grant.gpus
+    def run(self, gpus: tuple[int, ...]) -> None:
+        """Start the task on these GPUs and see it through."""
+        self._known.gpus = gpus
         self._carefully(self._run_afresh)
 
     def rejoin(self, identity: ProcessIdentity) -> None:
