@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import PurePosixPath
 
-from executors.model import TaskSpec
+from executors.model import Resources, TaskSpec
 from executors.templates import relative, template_pattern
-from ontology.errors import ValidationFailedError
+from ontology.errors import UnsupportedError, ValidationFailedError
 
 RESERVED = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
 """Folders of the sandbox itself, over which nothing may be mounted."""
@@ -32,6 +32,23 @@ def check_spec(spec: TaskSpec) -> None:
             field=problems[0][0],
             params={"problems": [{"field": field, "detail": detail} for field, detail in problems]},
         )
+
+
+def refuse_excess(resources: Resources, *, cpu_cores: int, ram_bytes: int, gpus: int) -> None:
+    """Refuse what can never be given.
+
+    Raises:
+        UnsupportedError: More is asked for than there is.
+    """
+    asked = {
+        "cpu_cores": (resources.cpu_cores, cpu_cores, "cores"),
+        "ram_gb": (resources.ram_bytes or 0, ram_bytes, "bytes of memory"),
+        "gpus": (0 if resources.gpus_optional else resources.gpus, gpus, "GPUs"),
+    }
+    for field, (wanted, there, unit) in asked.items():
+        if wanted > there:
+            detail = f"The task asks for {wanted} {unit}; this runner has {there}."
+            raise UnsupportedError(detail, field=f"resources.{field}", params={"available": there})
 
 
 def _command(spec: TaskSpec) -> Iterator[Problem]:

@@ -29,7 +29,13 @@ def _noop(work_root: Path, **options: Any) -> Runner:
     return NoopRunner(**options)
 
 
-_BUILT_IN: dict[str, Callable[..., Runner]] = {"local": _local, "noop": _noop}
+def _slurm(work_root: Path, **options: Any) -> Runner:
+    from executors.slurm.runner import SlurmRunner
+
+    return SlurmRunner(work_root, **options)
+
+
+_BUILT_IN: dict[str, Callable[..., Runner]] = {"local": _local, "noop": _noop, "slurm": _slurm}
 
 
 def runner_names() -> list[str]:
@@ -41,7 +47,7 @@ def open_runner(name: str, work_root: Path, **options: Any) -> Runner:
     """Make a runner.
 
     Args:
-        name: ``local``, ``noop``, or the name of an entry point in the group ``sillage.runners``.
+        name: ``local``, ``noop``, ``slurm``, or the name of an entry point in the group ``sillage.runners``.
         work_root: Folder that the runner may fill; one per catalogue and runner.
         options: For the runner's own factory.
 

@@ -1,18 +1,56 @@
-"""Task descriptions as JSON and back, so that a runner can keep its own copy of what it was given."""
+"""Task descriptions and events as JSON and back: a runner keeps what it was given, and another machine says what came."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from executors.model import Environment, Mount, Resources, TaskContent, TaskInput, TaskOutput, TaskSpec
+from executors.model import (
+    Environment,
+    Mount,
+    Resources,
+    StagedOutput,
+    TaskContent,
+    TaskEvent,
+    TaskInput,
+    TaskOutput,
+    TaskSpec,
+)
+from executors.states import EventKind, TaskState
 
 
 def dump_spec(spec: TaskSpec) -> str:
     """Return a description as one line of JSON."""
     return json.dumps(spec, default=_members, ensure_ascii=False, separators=(",", ":"))
+
+
+def dump_event(event: TaskEvent) -> str:
+    """Return an event as one line of JSON."""
+    return json.dumps(event, default=_members, ensure_ascii=False, separators=(",", ":"))
+
+
+def load_event(text: str) -> TaskEvent:
+    """Return the event that :func:`dump_event` wrote.
+
+    Raises:
+        ValueError: The text is not one.
+    """
+    try:
+        data = json.loads(text)
+        data["kind"] = EventKind(data["kind"])
+        data["state"] = None if data["state"] is None else TaskState(data["state"])
+        data["outputs"] = tuple(StagedOutput(**{**o, "host_path": Path(o["host_path"])}) for o in data["outputs"])
+        return TaskEvent(**data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a task event: {error}") from error
+
+
+def dump_record(record: Mapping[str, Any]) -> str:
+    """Return a record of a run as one line of JSON."""
+    return json.dumps(record, default=_members, ensure_ascii=False, separators=(",", ":"))
 
 
 def _members(value: Any) -> Any:

@@ -20,7 +20,7 @@ settings.register_profile("ci", parent=settings.get_profile("local"), derandomiz
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url"}
+SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url", "slurm_conf"}
 REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
 KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
 
@@ -105,6 +105,12 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def elasticsearch_url() -> str:
     """URL of a real Elasticsearch: the one in SILLAGE_TEST_ELASTICSEARCH, else one that is started here."""
     return _server("elasticsearch")
+
+
+@pytest.fixture(scope="session")
+def slurm_conf() -> str:
+    """Configuration of a real Slurm: in SILLAGE_TEST_SLURM, the machine's own, or one that is started here."""
+    return _server("slurm")
 
 
 @pytest.fixture(autouse=True)

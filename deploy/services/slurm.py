@@ -114,7 +114,9 @@ class Slurm(Service):
     @override
     def start(self, software: Path, instance: Instance) -> None:
         if os.geteuid() != 0:
-            raise ServiceError(f"a Slurm of one's own needs root; name the slurm.conf of a running one in {self.variable}")
+            raise ServiceError(
+                f"a Slurm of one's own needs root; name the slurm.conf of a running one in {self.variable}"
+            )
         if _missing():
             raise ServiceError(f"{', '.join(_missing())} not found: install {' and '.join(_PACKAGES)}")
         _start_munge(instance.folder)

@@ -101,6 +101,10 @@ class Attempt:
         outcome = Outcome(exit_code=None, reason="canceled", detail="The task was canceled before it began.")
         self._end(Ending(EventKind.STOP, outcome))
 
+    def draft(self) -> dict[str, object]:
+        """Return the record as far as it is known, for whoever must complete it should this process not live to."""
+        return self._record(Outcome(exit_code=None), ())
+
     def wake(self) -> None:
         """Look now whether somebody asked for the end."""
         with self._guard:

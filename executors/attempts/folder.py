@@ -183,6 +183,15 @@ class TaskFolder:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
+    def printed(self, stream: str, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes of what was printed from ``offset`` on; nothing before it has begun."""
+        try:
+            with open(self.path / stream, "rb") as log:
+                log.seek(offset)
+                return log.read(limit)
+        except FileNotFoundError:
+            return b""
+
     def delete(self) -> None:
         """Remove all attempts of this task."""
         shutil.rmtree(self.path.parent, ignore_errors=True)

@@ -98,9 +98,15 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "CUDA_VISIBLE_DEVICES": ",".join(gpu.uuid for gpu in list_gpus() if gpu.index in gpus) if gpus else "",
+        "CUDA_VISIBLE_DEVICES": ",".join(_visible(gpus)) if gpus else "",
         **spec.env,
     }
+
+
+def _visible(gpus: tuple[int, ...]) -> list[str]:
+    """Return what CUDA is to know the GPUs by: the device's own name, or its number where no driver tells one."""
+    names = {gpu.index: gpu.uuid for gpu in list_gpus()}
+    return [names.get(number, str(number)) for number in gpus]
 
 
 class PlainSandbox(Sandbox):

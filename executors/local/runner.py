@@ -236,12 +236,7 @@ class LocalRunner(Runner):
         folder = TaskFolder.latest(self._root, task_id)
         if folder is None:
             raise NotFoundError("Nothing is kept of this task.", field="id")
-        try:
-            with open(folder.path / stream, "rb") as log_file:
-                log_file.seek(offset)
-                return log_file.read(limit)
-        except FileNotFoundError:
-            return b""
+        return folder.printed(stream, offset, limit)
 
     @override
     def wait(self, task_id: str, timeout: float | None = None) -> bool:

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from executors.check import refuse_excess
 from executors.model import Resources
-from ontology.errors import UnsupportedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +51,7 @@ class Slots:
         Raises:
             UnsupportedError: More is asked for than there is on this machine.
         """
-        asked = {
-            "cpu_cores": (resources.cpu_cores, self.cpu_cores, "cores"),
-            "ram_gb": (resources.ram_bytes or 0, self.ram_bytes, "bytes of memory"),
-            "gpus": (0 if resources.gpus_optional else resources.gpus, len(self.gpus), "GPUs"),
-        }
-        for field, (wanted, there, unit) in asked.items():
-            if wanted > there:
-                detail = f"The task asks for {wanted} {unit}; this runner has {there}."
-                raise UnsupportedError(detail, field=f"resources.{field}", params={"available": there})
+        refuse_excess(resources, cpu_cores=self.cpu_cores, ram_bytes=self.ram_bytes, gpus=len(self.gpus))
 
     def queue(self, key: str, resources: Resources, start: Callable[[Grant], None]) -> None:
         """Call ``start`` with a grant as soon as it is this one's turn and there is room."""

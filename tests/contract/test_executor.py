@@ -1,4 +1,4 @@
-"""The runner suite over every runner that ships: sandboxed, plain, and the one that runs nothing."""
+"""The runner suite over every runner that ships: sandboxed, plain, on a cluster, and the one that runs nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from executors.local.runner import LocalRunner
 from executors.noop import NoopRunner
 from executors.runner import Runner
+from executors.slurm.runner import SlurmRunner
 from executors.testing import RunnerContract
 from ontology.errors import UnsupportedError
 
@@ -51,6 +52,25 @@ class TestLocalPlain(RunnerContract):
         assert not declared.confines_files
         assert not declared.confines_network
         assert not declared.contains_processes
+
+
+class TestSlurm(RunnerContract):
+    """Over a real cluster; its commands are quick, so that looks are frequent."""
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, slurm_conf: str) -> None:
+        self.conf = Path(slurm_conf)
+
+    def open_runner(self, work_root: Path) -> Runner:
+        return SlurmRunner(
+            work_root, conf=self.conf, sandbox="bubblewrap", grace_s=0.2, poll_s=0.02, ask_s=0.5, settle_s=0.5
+        )
+
+    def test_declares_what_the_cluster_has(self, runner: Runner) -> None:
+        declared = runner.capabilities
+        assert declared.survives_restart
+        assert declared.cpu_cores >= 1
+        assert declared.ram_gb > 0
 
 
 class TestNoop(RunnerContract):
