@@ -39,8 +39,8 @@ test: $(VENV)/test.stamp ## Run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: services
-services: $(VENV)/test.stamp ## Start Neo4j and Elasticsearch for tests and trials, and print their URLs
-	$(BIN)/python -m deploy.services start neo4j elasticsearch
+services: $(VENV)/test.stamp ## Start Neo4j, Elasticsearch and Slurm for tests and trials, and print their URLs
+	$(BIN)/python -m deploy.services start neo4j elasticsearch slurm
 
 .PHONY: check
 check: $(VENV)/test.stamp ## Lint, types, layer contract, spelling, lock files

@@ -125,10 +125,8 @@ class Catalogue:
         chosen = name or self.settings.runner
         with self._lock:
             if chosen not in self._runners:
-                options = {"slots": self.settings.slots or None, "sandbox": self.settings.sandbox}
-                self._runners[chosen] = open_runner(
-                    chosen, self.directory / "work" / chosen, **(options if chosen == "local" else {})
-                )
+                folder = self.settings.runner_folder(chosen) or self.directory / "work" / chosen
+                self._runners[chosen] = open_runner(chosen, folder, **self.settings.runner_options(chosen))
             return self._runners[chosen]
 
     def refresh_search(self) -> None:

@@ -77,10 +77,22 @@ class Settings(BaseSettings):
     search_ca_file: Path | None = Field(
         default=None, description="File with the authorities that sign for the search server; unset: the system's."
     )
-    runner: str = Field(default="local", description="Runner that tasks use unless they name another.")
+    runner: str = Field(
+        default="local", description="Runner that tasks use unless they name another: `local`, `slurm`, or a plugin."
+    )
+    slurm_folder: Path | None = Field(
+        default=None,
+        description="Folder for tasks on Slurm, at the same path on every node; unset: in the catalogue's folder.",
+    )
+    slurm_partition: str | None = Field(
+        default=None, description="Partition that jobs on Slurm go to; unset: the cluster's default."
+    )
+    slurm_account: str | None = Field(default=None, description="Account that jobs on Slurm are charged to.")
+    slurm_options: list[str] = Field(default=[], description="Further options of `sbatch` for every job on Slurm.")
+    slurm_conf: Path | None = Field(default=None, description="The cluster's `slurm.conf`; unset: the system's.")
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto",
-        description="Isolation of local tasks: `auto` uses bubblewrap when present and warns when it is not.",
+        description="Isolation of tasks: `auto` uses bubblewrap when present and warns when it is not.",
     )
     slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
     allow_network: bool = Field(
@@ -126,6 +138,24 @@ class Settings(BaseSettings):
         if refused:
             raise ValueError(refused)
         return url
+
+    def runner_folder(self, name: str) -> Path | None:
+        """Return the folder that a runner of this name is to fill; None for the one in the catalogue's folder."""
+        return self.catalog / self.slurm_folder if name == "slurm" and self.slurm_folder is not None else None
+
+    def runner_options(self, name: str) -> dict[str, Any]:
+        """Return what the factory of a runner is told beside its folder; plugins bring their own settings."""
+        if name == "local":
+            return {"slots": self.slots or None, "sandbox": self.sandbox}
+        if name == "slurm":
+            return {
+                "partition": self.slurm_partition,
+                "account": self.slurm_account,
+                "options": self.slurm_options,
+                "conf": self.slurm_conf,
+                "sandbox": self.sandbox,
+            }
+        return {}
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""Task descriptions and events as JSON and back: a runner keeps what it was given, and another machine says what came."""
+"""Task descriptions and events as JSON and back: kept by runners, and told by one machine to another."""
 
 from __future__ import annotations
 

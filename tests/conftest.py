@@ -20,7 +20,7 @@ settings.register_profile("ci", parent=settings.get_profile("local"), derandomiz
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url", "slurm_conf"}
+SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url", "slurm_conf", "slurm_cluster"}
 REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
 KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
 
@@ -111,6 +111,21 @@ def elasticsearch_url() -> str:
 def slurm_conf() -> str:
     """Configuration of a real Slurm: in SILLAGE_TEST_SLURM, the machine's own, or one that is started here."""
     return _server("slurm")
+
+
+@pytest.fixture(scope="module")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Slurm of the test's own, whose node may fail and whose controller may be away."""
+    from deploy.services.server import Server, service
+    from deploy.services.service import ServiceError
+
+    server = Server(service("slurm"), folder=tmp_path_factory.mktemp("slurm"))
+    try:
+        server.start()
+    except ServiceError as error:
+        _missing("slurm", str(error))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

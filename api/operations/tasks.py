@@ -102,9 +102,9 @@ def _require_runnable(catalogue: Catalogue, descriptor: PipelineDescriptor, runn
             next_step="An administrator can set allow_network.",
         )
     environment = environment_for(descriptor.environment)
-    if environment.kind == "container" and runner == "local":
+    if environment.kind == "container" and runner in ("local", "slurm"):
         raise UnsupportedError(
-            f"{descriptor.name} runs in a container image, and the local runner runs none yet",
+            f"{descriptor.name} runs in a container image, and the runner {runner} runs none yet",
             field="runner",
             next_step="Describe a python or system environment, or use a runner that has images.",
         )

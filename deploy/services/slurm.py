@@ -7,6 +7,7 @@ every command of Slurm takes from the environment as ``SLURM_CONF``.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -14,6 +15,8 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +27,7 @@ from deploy.services.service import Instance, Service, ServiceError
 
 _PROGRAMS = ("sbatch", "slurmctld", "slurmd", "munged", "munge")
 _PACKAGES = ("slurm-wlm", "munge")
+_SHARED = Path(__file__).resolve().parents[2] / ".services"
 _SYSTEM = Path("/etc/slurm/slurm.conf")
 _INSTALL_SECONDS = 600
 _ASK_SECONDS = 15
@@ -119,15 +123,13 @@ class Slurm(Service):
             )
         if _missing():
             raise ServiceError(f"{', '.join(_missing())} not found: install {' and '.join(_PACKAGES)}")
-        _start_munge(instance.folder)
+        with _alone():
+            _start_munge()
         conf = _configure(instance)
         for program, pid_file in (("slurmctld", instance.pid_file), ("slurmd", _node_pid(instance))):
-            processes.launch(
-                [str(shutil.which(program)), "-D", "-f", conf],
-                pid_file=pid_file,
-                log=instance.log,
-                folder=instance.folder,
-            )
+            if not processes.alive(pid_file):
+                command = [str(shutil.which(program)), "-D", "-f", conf]
+                processes.launch(command, pid_file=pid_file, log=instance.log, folder=instance.folder)
 
     @override
     def ready(self, url: str) -> bool:
@@ -146,7 +148,7 @@ class Slurm(Service):
 
     @override
     def stop(self, instance: Instance) -> None:
-        """End the jobs, then the daemons; munge is ended too when it was started here."""
+        """End the jobs, then the daemons; the shared cluster takes the munge with it that was started here."""
         if processes.alive(instance.pid_file):
             subprocess.run(
                 ["scancel", "--user=root"],
@@ -157,7 +159,8 @@ class Slurm(Service):
             )
         processes.end(_node_pid(instance))
         processes.end(instance.pid_file)
-        processes.end(instance.folder / "munge.pid")
+        if instance.folder == _SHARED / self.name:
+            processes.end(_SHARED / "munge.pid")
 
 
 def _missing() -> list[str]:
@@ -191,11 +194,19 @@ def _configure(instance: Instance) -> str:
     return str(folder / "slurm.conf")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    _SHARED.mkdir(exist_ok=True)
+    with (_SHARED / "munge.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _munge_works() -> bool:
     return subprocess.run(["munge", "--no-input"], capture_output=True, check=False).returncode == 0
 
 
-def _start_munge(folder: Path) -> None:
+def _start_munge() -> None:
     """Start the daemon by which Slurm's parts know each other, unless the machine has one that answers.
 
     Raises:
@@ -216,14 +227,14 @@ def _start_munge(folder: Path) -> None:
             str(shutil.which("munged")),
             "--foreground",
         ],
-        pid_file=folder / "munge.pid",
-        log=folder / "munge.log",
+        pid_file=_SHARED / "munge.pid",
+        log=_SHARED / "munge.log",
         folder=Path("/"),
     )
     until = time.monotonic() + _MUNGE_SECONDS
     while not _munge_works():
         if time.monotonic() > until:
-            raise ServiceError(f"munged does not answer; its log is {folder / 'munge.log'}")
+            raise ServiceError(f"munged does not answer; its log is {_SHARED / 'munge.log'}")
         time.sleep(0.1)
 
 

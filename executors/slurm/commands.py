@@ -19,6 +19,9 @@ from ontology.errors import BackendUnavailableError, UnsupportedError
 PREFIX = "sillage-"
 """What the names of all our jobs begin with."""
 
+REST = -1
+"""Number of the job that stands for all of an array that ended without ever having had a job of its own."""
+
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG")
 _PASSING = re.compile(
     r"try again|temporarily|unable to contact|timed out|connection|MaxSubmitJob|MaxJobCount|communicat|not responding|"
@@ -253,9 +256,15 @@ class Slurm:
 def _job(fields: Sequence[str]) -> Job | None:
     """Return the job of ``(array, index, state, why, name)``; None for one that is not ours."""
     array, index, state, why, name = fields
-    if not name.startswith(PREFIX) or not index.isdecimal():
+    if not name.startswith(PREFIX):
         return None
-    return Job(f"{array}_{index}", Place(name, int(index)), JobState.read(state), why)
+    number = int(index) if index.isdecimal() else REST
+    return Job(f"{array}_{index}", Place(name, number), JobState.read(state), why)
+
+
+def find(jobs: Mapping[Place, Job], place: Place) -> Job | None:
+    """Return the job at a place: its own, or what stands for those of its array that were ended before they began."""
+    return jobs.get(place) or jobs.get(Place(place.batch, REST))
 
 
 def read_completions(path: Path, batches: Collection[str]) -> Iterator[Job]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import executors
 from executors.model import Resources
-from executors.slurm.commands import PREFIX, Job, Place, RefusedError, Request, Slurm
+from executors.slurm.commands import PREFIX, Job, Place, RefusedError, Request, Slurm, find
 from executors.slurm.follow import Following
 from executors.slurm.post import Orders, batch_folder, item
 from executors.slurm.states import Meaning
@@ -243,7 +243,7 @@ class Dispatcher:
         for following in asked:
             agent = following.post.agent
             place = following.place
-            job = by_id.get(agent) if agent is not None else by_place.get(place) if place is not None else None
+            job = by_id.get(agent) if agent is not None else find(by_place, place) if place is not None else None
             if self._look(following, job):
                 gone.append(following)
         if gone:
@@ -274,7 +274,7 @@ class Dispatcher:
         ids = {job.id: job for job in history.values()} | by_id
         for following in gone:
             place = following.place
-            job = ids.get(following.post.job or "") or (history | by_place).get(place) if place else None
+            job = ids.get(following.post.job or "") or find(history | by_place, place) if place else None
             if following.unsure and job is None and following.post.agent is None:
                 self._submit_again(following)
             else:

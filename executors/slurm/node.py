@@ -4,6 +4,7 @@
 
 The same code as the local runner's confines, watches, collects and records, so that the record is of the machine that
 did the work. Nothing here waits for the service, or needs it to be there.
+Two processes: one carries the task through, the other sees to it that nothing is left should the first be killed.
 """
 
 from __future__ import annotations
@@ -105,8 +106,27 @@ def main(arguments: Sequence[str]) -> int:
     if not post.claim(job) and (post.agent != job or folder.is_claimed):
         print("the task was taken up before", file=sys.stderr)
         return NOT_OURS
-    Agent(orders, folder, spec).run()
-    return 0
+    child = os.fork()
+    if child == 0:
+        Agent(orders, folder, spec).run()
+        return 0
+    return guard(child, folder)
+
+
+def guard(child: int, folder: TaskFolder) -> int:
+    """Wait for the process that carries the task through; should it die, nothing of the task is left behind.
+
+    A cluster that does not keep its jobs in control groups would lose sight of what such a process leaves.
+    """
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os.kill(child, number))
+    _, status = os.waitpid(child, 0)
+    if status == 0:
+        return 0
+    identity = None if folder.claim() else folder.started()
+    if identity is not None:
+        end_at_once(folder, identity.pid)
+    return 1
 
 
 if __name__ == "__main__":
