@@ -131,7 +131,7 @@ class Planner:
             acquisitions = self._catalogue.repository.get_many(chosen)
             # What a pipeline made is never taken for what a scanner did; it is named by --input.
             found = [a for iri in chosen if (a := acquisitions.get(iri)) and not a.document.get("derived")]
-            if single and not rule.all and len(found) > 1:
+            if single and rule.choose == "one" and len(found) > 1:
                 raise InvalidRequestError(
                     f"{len(found)} acquisitions answer to input {name!r}", field=name, next_step="Name one by --input."
                 )

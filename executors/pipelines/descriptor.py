@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from executors.model import Resources, TaskOutput
+from executors.pipelines.bids_app import GROUP_OUTPUTS, PARTICIPANT_OUTPUTS, BidsApp, bids_app_of
+from executors.pipelines.block_rules import extension_problems
 from executors.pipelines.boutiques_library import descriptor_problems, invocation_problems
 from executors.pipelines.command import CommandBuilder, CommandError, Invocation, command_problems
 from executors.pipelines.extension import (
+    LEVELS,
     OutputHint,
     PinnedEnvironment,
     Selection,
     environment_of,
     extension_of,
-    extension_problems,
     hints_of,
     resources_of,
     selections_of,
@@ -59,6 +61,7 @@ class PipelineDescriptor:
         seeds: Random seeds and determinism flags that it declares.
         selections: How files are chosen, by file input.
         outputs: What becomes of each output.
+        bids_app: Which inputs are those of a BIDS App; None when it is none.
     """
 
     document: Mapping[str, Any]
@@ -75,6 +78,7 @@ class PipelineDescriptor:
     seeds: Mapping[str, Any]
     selections: Mapping[str, Selection]
     outputs: Mapping[str, OutputHint]
+    bids_app: BidsApp | None = None
 
     @classmethod
     def parse(cls, source: Mapping[str, Any] | str | bytes | Path) -> PipelineDescriptor:
@@ -100,6 +104,11 @@ class PipelineDescriptor:
         """The inputs that are no files."""
         return tuple(item["id"] for item in self.inputs if item["type"] != "File")
 
+    def level_of(self, parameters: Mapping[str, Any]) -> str:
+        """Return the level that a run has: a BIDS App takes it as a parameter, all others have but one."""
+        asked = parameters.get(self.bids_app.analysis_level) if self.bids_app and self.bids_app.analysis_level else None
+        return asked if asked in LEVELS else self.level
+
     def invocation(self, values: Mapping[str, Any]) -> Invocation:
         """Return what is run for these values.
 
@@ -124,20 +133,29 @@ class PipelineDescriptor:
         Raises:
             ValidationFailedError: One is missing, unknown, of the wrong kind, or a file.
         """
-        files = [("/" + name, "This is a file; give it as an input.") for name in parameters if name in self.selections]
-        _refuse(files, f"{self.name} cannot run with these values")
-        stand_ins = {
-            item["id"]: ["/inputs/file"] * max(1, int(item.get("min-list-entries", 1)))
-            if item.get("list")
-            else "/inputs/file"
-            for item in self.inputs
-            if item["type"] == "File" and (not item.get("optional") or self.selections[item["id"]].select)
-        }
-        given = self._with_defaults({**stand_ins, **parameters})
+        filled_in = self.bids_app.filled_in if self.bids_app else ()
+        wrong = [(f"/{name}", "This follows from the cohort.") for name in parameters if name in filled_in]
+        files = [name for name in parameters if name in self.selections and name not in filled_in]
+        wrong += [(f"/{name}", "This is a file; give it as an input.") for name in files]
+        _refuse(wrong, f"{self.name} cannot run with these values")
+        given = self._with_defaults({**self._stand_ins(), **parameters})
         _refuse(invocation_problems(self.document, given), f"{self.name} cannot run with these values")
 
+    def _stand_ins(self) -> dict[str, Any]:
+        """Return a value for everything that a plan will fill in."""
+        found = {}
+        for item in self.inputs:
+            if item["type"] == "File" and (not item.get("optional") or self.selections[item["id"]].select):
+                entries = max(1, int(item.get("min-list-entries", 1)))
+                found[item["id"]] = ["/inputs/file"] * entries if item.get("list") else "/inputs/file"
+        return found | (self.bids_app.values(self.level, ["01"]) if self.bids_app else {})
+
     def task_outputs(self, invocation: Invocation) -> tuple[TaskOutput, ...]:
-        """Return what a task owes for an invocation."""
+        """Return what a task owes for an invocation; of a BIDS App that names no outputs, what such apps write."""
+        if self.bids_app and not self.document.get("output-files"):
+            level = invocation.parameters.get(self.bids_app.analysis_level or "", self.level)
+            rules = PARTICIPANT_OUTPUTS if level == "participant" else GROUP_OUTPUTS
+            return tuple(TaskOutput(name=n, path=path, optional=optional) for n, (path, optional) in rules.items())
         optional = {item["id"]: item.get("optional", False) for item in self.document.get("output-files") or []}
         return tuple(
             TaskOutput(name=name, path=path, optional=optional[name]) for name, path in invocation.outputs.items()
@@ -200,6 +218,7 @@ def _parse(canonical: bytes) -> PipelineDescriptor:
         seeds=block.get("seeds", {}),
         selections=selections_of(document),
         outputs=hints_of(document),
+        bids_app=bids_app_of(document, block),
     )
 
 

@@ -1,21 +1,18 @@
-"""The block ``custom.sillage`` of a descriptor: what Boutiques has no place for, read and checked."""
+"""The block ``custom.sillage`` of a descriptor: what Boutiques has no place for, as plain values.
+
+:mod:`executors.pipelines.block_rules` checks it; what is read here was found sound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from executors.model import Resources
 
-Problem = tuple[str, str]
-
 LEVELS = ("participant", "group")
-MEMBERS = ("level", "gpus", "resources", "environment", "files", "network", "seeds", "inputs", "outputs")
-KINDS = ("python", "container", "system")
-WHERE = "/custom/sillage"
-
-_LIMITS = {item.name for item in fields(Resources)} - {"gpus", "gpus_optional"}
+CHOICES = ("one", "all", "first", "last", "each")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +21,31 @@ class Selection:
 
     Attributes:
         select: Condition on one acquisition, in CQL2 text; None when the caller names the files.
-        all: Every acquisition that matches is given; otherwise there must be one.
+        choose: What is done with several that match: ``one`` (several are refused), ``all``, ``first`` or ``last``
+            (by session, run and path), ``each`` (one task for each).
         optional: None is fine too.
+        sidecars: The files that belong to an image (JSON, gradients, events) come with it, at their own places.
     """
 
     select: str | None = None
-    all: bool = False
+    choose: str = "one"
     optional: bool = False
+    sidecars: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRule:
+    """That an output is a trained model.
+
+    Attributes:
+        architecture: What kind of model it is.
+        framework: What it was made with.
+        ancestors: File inputs that are models it began from.
+    """
+
+    architecture: str
+    framework: str | None = None
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +68,13 @@ class OutputHint:
     Attributes:
         derived_from: File inputs that it is derived from; None for all of them.
         measures: How its measures are read; None when it holds none that can be searched.
+        model: What is known of it as a model; None when it is none.
         hints: Further members, passed on as they are.
     """
 
     derived_from: tuple[str, ...] | None = None
     measures: MeasuresRule | None = None
+    model: ModelRule | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,12 +85,14 @@ class PinnedEnvironment:
     Attributes:
         kind: ``python``, ``container`` or ``system``.
         lock: ``name==version`` of what a Python environment must hold.
+        lock_file: File among the pipeline's own that says so instead.
         image: Name of a container image.
         digest: ``sha256:...`` of that image; None when the descriptor does not pin it.
     """
 
     kind: str
     lock: tuple[str, ...] = ()
+    lock_file: str | None = None
     image: str | None = None
     digest: str | None = None
 
@@ -87,6 +106,7 @@ class PinnedEnvironment:
         return {
             "kind": self.kind,
             "lock": list(self.lock),
+            "lock_file": self.lock_file,
             "image": self.image,
             "digest": self.digest,
             "pinned": self.is_pinned,
@@ -100,123 +120,6 @@ def extension_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return block if isinstance(block, Mapping) else {}
 
 
-def extension_problems(document: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with the block."""
-    custom = document.get("custom")
-    if isinstance(custom, Mapping) and not isinstance(custom.get("sillage", {}), Mapping):
-        return [(WHERE, "This must be an object.")]
-    block = extension_of(document)
-    return [*_members(block), *_gpus(block), *_resources(block), *_environment(block), *_references(document, block)]
-
-
-def _members(block: Mapping[str, Any]) -> Iterator[Problem]:
-    for name in block:
-        if name not in MEMBERS:
-            yield f"{WHERE}/{name}", f"{name!r} is not known here; known are {', '.join(MEMBERS)}."
-    if block.get("level", "participant") not in LEVELS:
-        yield f"{WHERE}/level", "The level is participant or group."
-    if not isinstance(block.get("network", False), bool):
-        yield f"{WHERE}/network", "This is true or false."
-    if not isinstance(block.get("seeds", {}), Mapping):
-        yield f"{WHERE}/seeds", "This must be an object."
-    files = block.get("files")
-    if files is not None and not (isinstance(files, str) and _is_inner(files)):
-        yield f"{WHERE}/files", "This is a folder beside the descriptor, or '.' for its own."
-
-
-def _is_inner(path: str) -> bool:
-    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
-
-
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-
-
-def _gpus(block: Mapping[str, Any]) -> Iterator[Problem]:
-    gpus = block.get("gpus", {})
-    if not isinstance(gpus, Mapping):
-        yield f"{WHERE}/gpus", "This must be an object."
-        return
-    for name in ("count", "memory_gb"):
-        if not _is_amount(gpus.get(name, 0)):
-            yield f"{WHERE}/gpus/{name}", "This is a number, zero or more."
-    if not isinstance(gpus.get("optional", False), bool):
-        yield f"{WHERE}/gpus/optional", "This is true or false."
-
-
-def _resources(block: Mapping[str, Any]) -> Iterator[Problem]:
-    limits = block.get("resources", {})
-    if not isinstance(limits, Mapping):
-        yield f"{WHERE}/resources", "This must be an object."
-        return
-    for name, value in limits.items():
-        if name not in _LIMITS:
-            yield f"{WHERE}/resources/{name}", f"{name!r} is not known here; known are {', '.join(sorted(_LIMITS))}."
-        elif not _is_amount(value):
-            yield f"{WHERE}/resources/{name}", "This is a number, zero or more."
-
-
-def _environment(block: Mapping[str, Any]) -> Iterator[Problem]:
-    environment = block.get("environment", {})
-    if not isinstance(environment, Mapping):
-        yield f"{WHERE}/environment", "This must be an object."
-        return
-    if environment and environment.get("kind", "python") not in KINDS:
-        yield f"{WHERE}/environment/kind", f"The kind is one of {', '.join(KINDS)}."
-    lock = environment.get("lock", [])
-    if not isinstance(lock, list) or not all(isinstance(item, str) and "==" in item for item in lock):
-        yield f"{WHERE}/environment/lock", "This is a list of name==version."
-    image = environment.get("image")
-    if image is not None and not (isinstance(image, str) and "sha256:" in image):
-        yield f"{WHERE}/environment/image", "An image is pinned by its digest, sha256:..."
-
-
-def _references(document: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[Problem]:
-    files = {item["id"] for item in document["inputs"] if item["type"] == "File"}
-    outputs = {item["id"] for item in document.get("output-files") or []}
-    for section, known, what in (("inputs", files, "file input"), ("outputs", outputs, "output")):
-        rules = block.get(section, {})
-        if not isinstance(rules, Mapping):
-            yield f"{WHERE}/{section}", "This must be an object."
-            continue
-        for name, rule in rules.items():
-            if name not in known:
-                yield f"{WHERE}/{section}/{name}", f"The descriptor has no {what} {name!r}."
-            elif not isinstance(rule, Mapping):
-                yield f"{WHERE}/{section}/{name}", "This must be an object."
-            else:
-                yield from _rule(f"{WHERE}/{section}/{name}", rule, files)
-
-
-def _rule(where: str, rule: Mapping[str, Any], files: set[str]) -> Iterator[Problem]:
-    select = rule.get("select")
-    if select is not None and not isinstance(select, str):
-        yield f"{where}/select", "This is a condition in CQL2 text."
-    for name in ("all", "optional"):
-        if not isinstance(rule.get(name, False), bool):
-            yield f"{where}/{name}", "This is true or false."
-    sources = rule.get("derived_from")
-    if sources is not None and not (isinstance(sources, list) and all(source in list(files) for source in sources)):
-        yield f"{where}/derived_from", "This is a list of file inputs of this descriptor."
-    yield from _measures(f"{where}/measures", rule.get("measures", False))
-
-
-def _measures(where: str, rule: Any) -> Iterator[Problem]:
-    if isinstance(rule, bool):
-        return
-    if not isinstance(rule, Mapping):
-        yield where, "This is true, or an object with member and units."
-        return
-    for name in rule:
-        if name not in ("member", "units"):
-            yield f"{where}/{name}", f"{name!r} is not known here; known are member, units."
-    if not isinstance(rule.get("member", ""), str):
-        yield f"{where}/member", "This is the name of a member of the JSON object."
-    units = rule.get("units", {})
-    if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
-        yield f"{where}/units", "This is an object of UCUM codes by the name of the measure."
-
-
 def selections_of(document: Mapping[str, Any]) -> dict[str, Selection]:
     """Return for every file input how its files are chosen."""
     rules = extension_of(document).get("inputs", {})
@@ -227,8 +130,9 @@ def selections_of(document: Mapping[str, Any]) -> dict[str, Selection]:
         rule = rules.get(item["id"], {})
         found[item["id"]] = Selection(
             select=rule.get("select"),
-            all=rule.get("all", False),
+            choose=rule.get("choose") or ("all" if rule.get("all") else "one"),
             optional=rule.get("optional", item.get("optional", False)),
+            sidecars=rule.get("sidecars", False),
         )
     return found
 
@@ -243,6 +147,7 @@ def hints_of(document: Mapping[str, Any]) -> dict[str, OutputHint]:
         found[item["id"]] = OutputHint(
             derived_from=None if sources is None else tuple(sources),
             measures=_measures_of(rule.get("measures", False)),
+            model=_model_of(rule.get("model")),
             hints=dict(rule),
         )
     return found
@@ -252,6 +157,16 @@ def _measures_of(rule: Any) -> MeasuresRule | None:
     if isinstance(rule, Mapping):
         return MeasuresRule(member=rule.get("member") or None, units=dict(rule.get("units", {})))
     return MeasuresRule() if rule else None
+
+
+def _model_of(rule: Any) -> ModelRule | None:
+    if not isinstance(rule, Mapping):
+        return None
+    return ModelRule(
+        architecture=rule["architecture"],
+        framework=rule.get("framework"),
+        ancestors=tuple(rule.get("ancestors", [])),
+    )
 
 
 def resources_of(document: Mapping[str, Any]) -> Resources:
@@ -273,9 +188,10 @@ def environment_of(document: Mapping[str, Any]) -> PinnedEnvironment:
     said = extension_of(document).get("environment", {})
     image = document.get("container-image") or {}
     name = said.get("image") or image.get("image") or image.get("url")
-    kind = said.get("kind") or ("python" if "lock" in said else "container" if name else "system")
+    kind = said.get("kind") or ("python" if {"lock", "lock_file"} & set(said) else "container" if name else "system")
     if kind == "python":
-        return PinnedEnvironment(kind=kind, lock=tuple(sorted(said.get("lock", []))))
+        lock = tuple(sorted(said.get("lock", [])))
+        return PinnedEnvironment(kind=kind, lock=lock, lock_file=said.get("lock_file"))
     if kind == "container":
         digest = next((word for word in (name, image.get("container-hash")) if word and "sha256:" in word), None)
         pinned = None if digest is None else "sha256:" + digest.rpartition("sha256:")[2]

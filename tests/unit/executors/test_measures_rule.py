@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from executors.pipelines.extension import MeasuresRule, extension_problems, hints_of
+from executors.pipelines.block_rules import extension_problems
+from executors.pipelines.extension import MeasuresRule, hints_of
 
 
 def document(rule: Any) -> dict[str, Any]:

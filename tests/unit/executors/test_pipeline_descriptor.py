@@ -83,7 +83,7 @@ def test_reads_what_a_descriptor_says() -> None:
     assert pipeline.environment.lock == ("nibabel==5.3", "numpy==2.0")
     assert pipeline.environment.is_pinned
     assert pipeline.selections["images"].select == "suffix = 'T1w'"
-    assert pipeline.selections["images"].all
+    assert pipeline.selections["images"].choose == "all"
     assert pipeline.outputs["measures"].derived_from == ("images",)
     assert pipeline.outputs["report"].derived_from is None
     assert (pipeline.resources.gpus, pipeline.resources.gpus_optional) == (1, True)
