@@ -14,6 +14,7 @@ from ontology.errors import UnsupportedError, ValidationFailedError
 RESERVED = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
 """Folders of the sandbox itself, over which nothing may be mounted."""
 
+_CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Problem = tuple[str, str]
@@ -104,5 +105,8 @@ def _resources(spec: TaskSpec) -> Iterator[Problem]:
     may_be_zero = {"gpus", "gpus_optional", "disk_gb", "log_bytes"}
     for field in fields(spec.resources):
         value = getattr(spec.resources, field.name)
-        if value is not None and (value < 0 or (value == 0 and field.name not in may_be_zero)):
+        if isinstance(value, str):
+            if not _CAPABILITY.fullmatch(value):
+                yield f"/resources/{field.name}", f"{value!r} is no compute capability, such as 8.0."
+        elif value is not None and (value < 0 or (value == 0 and field.name not in may_be_zero)):
             yield f"/resources/{field.name}", f"{value} is not a possible amount."

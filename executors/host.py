@@ -11,18 +11,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_QUERY = "index,name,driver_version,memory.total,uuid"
+_QUERY = "index,name,driver_version,memory.total,uuid,compute_cap"
+_LOAD = "index,utilization.gpu,memory.used"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU as its driver describes it; ``uuid`` names the very device and stays out of records."""
+    """One GPU as its driver describes it; ``uuid`` names the very device and stays out of records.
+
+    ``compute_capability`` is what CUDA programs are built for (``"8.0"``); None where the driver does not tell.
+    """
 
     index: int
     uuid: str
     model: str
     driver: str
     memory_bytes: int
+    compute_capability: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,24 @@ def _gpu(line: str) -> Gpu | None:
         index, model, driver, mebibytes, uuid = int(fields[0]), fields[1], fields[2], int(fields[3]), fields[4]
     except (IndexError, ValueError):
         return None
-    return Gpu(index=index, uuid=uuid, model=model, driver=driver, memory_bytes=mebibytes << 20)
+    told = fields[5] if len(fields) > 5 and fields[5].replace(".", "").isdigit() else None
+    memory = mebibytes << 20
+    return Gpu(index=index, uuid=uuid, model=model, driver=driver, memory_bytes=memory, compute_capability=told)
+
+
+def gpu_load(indices: tuple[int, ...]) -> tuple[float, int] | None:
+    """Return mean load in percent and memory in use of these GPUs now; None where the driver does not tell."""
+    program = shutil.which("nvidia-smi")
+    if program is None or not indices:
+        return None
+    chosen = ",".join(map(str, indices))
+    command = [program, f"--id={chosen}", f"--query-gpu={_LOAD}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        rows = [[int(field) for field in line.split(",")] for line in done.stdout.splitlines()]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return (sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) << 20) if rows else None
 
 
 def gpu_document(gpu: Gpu) -> dict[str, Any]:

@@ -86,6 +86,8 @@ class Resources:
         disk_gb: Size of the working folder and of any one file.
         gpus: GPUs that it takes.
         gpus_optional: Run without a GPU when there are too few.
+        gpu_memory_gb: Memory that each of them must have; None for any.
+        gpu_compute_capability: Least CUDA compute capability that each of them must have (``"8.0"``); None for any.
         processes: Processes alive at one time.
         wall_s: Seconds from start to end.
         log_bytes: Bytes kept of each of standard output and standard error.
@@ -96,6 +98,8 @@ class Resources:
     disk_gb: float = 50.0
     gpus: int = 0
     gpus_optional: bool = False
+    gpu_memory_gb: float | None = None
+    gpu_compute_capability: str | None = None
     processes: int = 512
     wall_s: float = 24 * 3600.0
     log_bytes: int = 10_000_000
@@ -104,6 +108,11 @@ class Resources:
     def ram_bytes(self) -> int | None:
         """Memory limit in bytes."""
         return None if self.ram_gb is None else int(self.ram_gb * GIGABYTE)
+
+    @property
+    def gpu_memory_bytes(self) -> int:
+        """Memory that each GPU must have, in bytes."""
+        return int((self.gpu_memory_gb or 0) * GIGABYTE)
 
     @property
     def disk_bytes(self) -> int:
@@ -155,6 +164,7 @@ class TaskSpec:
         plan: Pipeline, version and descriptor digest, for the record.
         parameters: Every parameter with defaults resolved, for the record.
         seeds: Random seeds and determinism flags that the pipeline declares, for the record.
+        owner: Among whom a runner shares out fairly: the principal who asked for it. None shares with nobody known.
     """
 
     id: str
@@ -173,6 +183,7 @@ class TaskSpec:
     plan: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
+    owner: str | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -202,6 +213,31 @@ class StagedOutput:
     host_path: Path
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a task used when it was last looked at.
+
+    Attributes:
+        at: When that was (UTC, RFC 3339).
+        wall_s: Seconds since its command began.
+        cpu_s: CPU seconds of all its processes so far, in user mode and in the kernel.
+        rss_bytes: Memory of its processes now, shared pages counted once.
+        processes: Processes that are alive.
+        work_bytes: What its working folder takes on the disk, as last walked.
+        gpu_percent: Mean load of its GPUs; None without a GPU, or where nobody tells.
+        gpu_memory_bytes: Memory in use on its GPUs; None likewise.
+    """
+
+    at: str
+    wall_s: float
+    cpu_s: float
+    rss_bytes: int
+    processes: int
+    work_bytes: int
+    gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from executors.model import KnownTask, TaskEvent, TaskSpec
+from executors.model import KnownTask, TaskEvent, TaskSpec, Usage
 from ontology.errors import InvalidRequestError
 
 EventSink = Callable[[str, TaskEvent], None]
@@ -38,6 +38,7 @@ class RunnerCapabilities:
         cpu_cores: Slots.
         ram_gb: Memory that tasks may be promised together.
         gpus: GPUs that tasks may be promised together.
+        containers: Programs that run container images for it, the preferred one first; empty when it runs none.
     """
 
     runs_commands: bool = True
@@ -49,6 +50,7 @@ class RunnerCapabilities:
     cpu_cores: int = 1
     ram_gb: float = 0.0
     gpus: int = 0
+    containers: tuple[str, ...] = ()
 
 
 class Runner(ABC):
@@ -108,6 +110,10 @@ class Runner(ABC):
             NotFoundError: The runner has nothing of this task (any more).
             InvalidRequestError: ``stream`` is neither ``stdout`` nor ``stderr``, or a number is negative.
         """
+
+    def usage(self, task_id: str) -> Usage | None:
+        """Return what a running task used when it was last looked at; None when it does not run or nobody looks."""
+        return None
 
     @abstractmethod
     def wait(self, task_id: str, timeout: float | None = None) -> bool:

@@ -77,6 +77,7 @@ def load_spec(text: str) -> TaskSpec:
 
 def _spec(data: dict[str, Any]) -> TaskSpec:
     plain = {k: data[k] for k in ("id", "name", "workdir", "env", "network", "attempt", "plan", "parameters", "seeds")}
+    plain["owner"] = data.get("owner")
     environment = dict(data["environment"])
     environment["mounts"] = _mounts(environment["mounts"])
     environment["packages"] = tuple(environment["packages"])

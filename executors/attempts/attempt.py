@@ -21,6 +21,7 @@ from executors.attempts.wrapper import Child, start
 from executors.capture import Outcome, Run, task_record
 from executors.host import list_gpus
 from executors.model import StagedOutput, TaskEvent, TaskSpec
+from executors.model import Usage as Look
 from executors.runner import EventSink
 from executors.states import EventKind, TaskState
 from ontology.errors import ConflictError
@@ -110,6 +111,11 @@ class Attempt:
         with self._guard:
             if self._watch is not None:
                 self._watch.wake()
+
+    def look(self) -> Look | None:
+        """Return what the task used when it was last looked at; None while it does not run."""
+        with self._guard:
+            return None if self._watch is None else self._watch.look
 
     def let_go(self) -> None:
         """Emit nothing more, and leave the task alone."""

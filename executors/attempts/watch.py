@@ -19,7 +19,8 @@ from executors.attempts.ending import kill, namespace_init, own_processes
 from executors.attempts.folder import TaskFolder
 from executors.attempts.processes import TreeUsage, descendants, send, usage
 from executors.attempts.wrapper import Child
-from executors.model import TaskSpec
+from executors.model import TaskSpec, utc_now
+from executors.model import Usage as Look
 
 FIRST_LOOK_S = 0.05
 LOOK_S = 0.2
@@ -70,10 +71,13 @@ class Watch:
         self._spec = spec
         self._folder = folder
         self._child = child
+        self.look: Look | None = None
+        """What was last seen."""
+        self._began = began
+        self._work_bytes = 0
         self._deadline = began + spec.resources.wall_s
         self._grace_s = grace_s
         self._kill_at: float | None = None
-        self._disk_cost_s = 0.0
         self._next_disk_look = 0.0
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._letting_go = False
@@ -124,6 +128,14 @@ class Watch:
             self.verdict = self._judge()
             if self.verdict is not None:
                 self._begin_to_end(self.verdict)
+        self.look = Look(
+            at=utc_now(),
+            wall_s=round(time.monotonic() - self._began, 3),
+            cpu_s=round(self._latest.user_s + self._latest.system_s, 3),
+            rss_bytes=self._latest.rss,
+            processes=self._processes,
+            work_bytes=self._work_bytes,
+        )
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill(self._kill_at)
 
@@ -159,7 +171,7 @@ class Watch:
         now = time.monotonic()
         if now < self._next_disk_look:
             return False
-        size = folder_size(self._folder.work, enough=self._spec.resources.disk_bytes)
+        self._work_bytes = size = folder_size(self._folder.work, enough=self._spec.resources.disk_bytes)
         self._next_disk_look = now + 20 * (time.monotonic() - now)
         return size > self._spec.resources.disk_bytes
 

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,9 +20,9 @@ from executors.attempts.folder import TaskFolder, folder_name, is_alive
 from executors.attempts.inputs import InputInspector
 from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
-from executors.host import describe_host, list_gpus
+from executors.host import describe_host, gpu_load, list_gpus
 from executors.local.slots import Grant, Slots
-from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec
+from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec, Usage
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.states import EventKind, TaskState
 from ontology.errors import (
@@ -237,6 +238,16 @@ class LocalRunner(Runner):
         if folder is None:
             raise NotFoundError("Nothing is kept of this task.", field="id")
         return folder.printed(stream, offset, limit)
+
+    @override
+    def usage(self, task_id: str) -> Usage | None:
+        with self._guard:
+            attempt = self._live.get(task_id)
+        look = None if attempt is None else attempt.look()
+        if attempt is None or look is None:
+            return None
+        load = gpu_load(attempt.folder.gpus())
+        return look if load is None else replace(look, gpu_percent=load[0], gpu_memory_bytes=load[1])
 
     @override
     def wait(self, task_id: str, timeout: float | None = None) -> bool:
