@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         description="Isolation of tasks: `auto` uses bubblewrap when present and warns when it is not.",
     )
     slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
+    pythons: list[Path] = Field(
+        default=[],
+        description="Interpreters of further Python environments; a locked pipeline runs in the first that holds its "
+        "lock, the service's own before them.",
+    )
     allow_network: bool = Field(
         default=False, description="Whether pipelines whose descriptor asks for the network may have it."
     )

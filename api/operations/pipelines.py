@@ -8,7 +8,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,8 +21,9 @@ from catalog.model import Commit, MustBeAt, Put, Record
 from executors.model import Environment
 from executors.pipelines.bundled import bundled_files
 from executors.pipelines.descriptor import PipelineDescriptor
-from executors.pipelines.environment import check_lock, image_environment, python_environment
+from executors.pipelines.environment import check_lock, holds_lock, image_environment, python_environment
 from executors.pipelines.extension import PinnedEnvironment
+from executors.pipelines.lock_file import read_lock
 from ontology.canonical import canonical_json
 from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, ValidationFailedError
 from ontology.identifiers import new_iri
@@ -50,7 +52,8 @@ def register(
     """
     principal.require(Permission.REGISTER_PIPELINE)
     parsed = PipelineDescriptor.parse(descriptor)
-    environment = environment_for(parsed.environment)
+    pinned = _pinned(parsed, files)
+    environment = registered_environment(pinned, catalogue.settings.pythons)
     if parsed.files is not None and not files:
         raise ValidationFailedError(
             f"{parsed.name} names the folder {parsed.files!r}, and no files came with it", field="files"
@@ -62,12 +65,32 @@ def register(
         return _same_or_refuse(catalogue, principal, existing, parsed, digest)
     if digest is not None:
         _keep(catalogue.directory / "pipelines" / digest, files)
-    version = _version_document(parsed, environment, digest)
+    version = _version_document(parsed, pinned, environment, digest)
     catalogue.repository.commit(_registration(catalogue, principal, parsed, version, alias))
     return record_body(_by_alias(catalogue, alias), principal)
 
 
-def _version_document(parsed: PipelineDescriptor, environment: Environment, files: str | None) -> dict[str, Any]:
+def _pinned(parsed: PipelineDescriptor, files: Mapping[str, bytes]) -> PinnedEnvironment:
+    """Return what the descriptor says of its environment, with the lock of the file that it names.
+
+    Raises:
+        ValidationFailedError: The file is not among the pipeline's own, or is no lock file.
+    """
+    name = parsed.environment.lock_file
+    if name is None:
+        return parsed.environment
+    if name not in files:
+        raise ValidationFailedError(
+            f"the lock file {name!r} is not among the pipeline's files",
+            field="/custom/sillage/environment/lock_file",
+        )
+    lock = read_lock(files[name].decode("utf-8", errors="replace"))
+    return replace(parsed.environment, lock=tuple(sorted({*parsed.environment.lock, *lock})))
+
+
+def _version_document(
+    parsed: PipelineDescriptor, pinned: PinnedEnvironment, environment: Environment, files: str | None
+) -> dict[str, Any]:
     return {
         "label": f"{parsed.name} {parsed.version}",
         "name": parsed.name,
@@ -78,8 +101,8 @@ def _version_document(parsed: PipelineDescriptor, environment: Environment, file
         "descriptor_digest": parsed.digest,
         "files_digest": files,
         "environment": {
-            **parsed.environment.to_json(),
-            "digest": environment.digest or parsed.environment.digest,
+            **pinned.to_json(),
+            "digest": environment.digest or pinned.digest,
             "python": environment.python,
         },
         "level": parsed.level,
@@ -172,26 +195,60 @@ def version_of(catalogue: Catalogue, principal: Principal, reference: str) -> Re
     return record if record.type == "PipelineVersion" else catalogue.repository.get(record.document["current"])
 
 
-def environment_for(pinned: PinnedEnvironment) -> Environment:
-    """Return the environment on this machine that a descriptor's pins mean.
+def environment_for(pinned: PinnedEnvironment, pythons: Sequence[Path] = ()) -> Environment:
+    """Return the environment on this machine that a pipeline's pins mean.
+
+    Args:
+        pinned: What the pipeline needs.
+        pythons: Interpreters of further Python environments; the first that holds what is locked is taken.
 
     Raises:
-        ValidationFailedError: This machine's environment is not what the descriptor is locked to, or the image is
+        ValidationFailedError: No environment of this machine is what the pipeline is locked to, or the image is
             not pinned by its digest.
     """
     if pinned.kind == "python":
-        environment = python_environment()
-        check_lock(pinned.lock, environment)
-        return environment
+        return _python_environment(pinned, pythons)
     if pinned.kind == "container":
         if not pinned.image or not pinned.digest:
             raise ValidationFailedError(
                 f"the image {pinned.image!r} is not pinned by a digest",
                 field="/custom/sillage/environment/image",
-                next_step="Name it as NAME@sha256:DIGEST in custom.sillage.environment.image.",
+                next_step="Name it as NAME@sha256:DIGEST in custom.sillage.environment.image, and raise tool-version.",
             )
         return image_environment(f"{pinned.image.split('@')[0]}@{pinned.digest}")
     return Environment(kind=pinned.kind)
+
+
+def registered_environment(pinned: PinnedEnvironment, pythons: Sequence[Path] = ()) -> Environment:
+    """Return the environment as a registration keeps it: an image without a digest is kept, and cannot be run.
+
+    Raises:
+        ValidationFailedError: No environment of this machine is what the pipeline is locked to.
+    """
+    if pinned.kind == "container" and not (pinned.image and pinned.digest):
+        return Environment(kind="container", image=pinned.image)
+    return environment_for(pinned, pythons)
+
+
+def _python_environment(pinned: PinnedEnvironment, pythons: Sequence[Path]) -> Environment:
+    own = python_environment()
+    for environment in (own, *(python_environment(path) for path in pythons if pinned.lock)):
+        if holds_lock(pinned.lock, environment):
+            return environment
+    check_lock(pinned.lock, own)
+    return own
+
+
+def pinned_of(version: Record) -> PinnedEnvironment:
+    """Return what a registered version says of its environment, its lock file read."""
+    said = version.document["environment"]
+    return PinnedEnvironment(
+        kind=said["kind"],
+        lock=tuple(said.get("lock") or ()),
+        lock_file=said.get("lock_file"),
+        image=said.get("image"),
+        digest=said["digest"] if said["kind"] == "container" else None,
+    )
 
 
 def decode_files(encoded: Mapping[str, str]) -> dict[str, bytes]:

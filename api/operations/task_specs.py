@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.catalogue import Catalogue
-from api.operations.pipelines import environment_for
+from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import host_path, input_values
 from catalog.model import Put, Record
 from executors.model import Mount, TaskInput, TaskSpec
@@ -55,7 +55,7 @@ def spec_of(catalogue: Catalogue, task: Record) -> TaskSpec:
         resources=descriptor.resources,
         network=descriptor.network and catalogue.settings.allow_network,
         mounts=tuple(mounts),
-        environment=environment_for(descriptor.environment),
+        environment=environment_for(pinned_of(version), catalogue.settings.pythons),
         attempt=document["attempt"],
         plan={
             "pipeline": document["pipeline"],

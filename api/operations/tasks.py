@@ -9,7 +9,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
-from api.operations.pipelines import environment_for, version_of
+from api.operations.pipelines import environment_for, pinned_of, version_of
 from api.operations.planning import PlannedTask, Planner
 from api.operations.task_specs import task_put
 from api.task_service import TaskService, read_log
@@ -64,7 +64,7 @@ def submit(
     catalogue.runner(name)
     given = read_parameters(descriptor, parameters or {})
     descriptor.check_parameters(given)
-    _require_runnable(catalogue, descriptor, name)
+    _require_runnable(catalogue, version, descriptor, name)
     catalogue.refresh_search()
     plan = Planner(catalogue, principal, descriptor).plan(cohort=frozen, named=inputs or {})
     common = {
@@ -88,7 +88,7 @@ def submit(
     return show(catalogue, principal, batch.id if batch else puts[0].id)
 
 
-def _require_runnable(catalogue: Catalogue, descriptor: PipelineDescriptor, runner: str) -> None:
+def _require_runnable(catalogue: Catalogue, version: Record, descriptor: PipelineDescriptor, runner: str) -> None:
     """Refuse now what no runner here could do, rather than once for every participant.
 
     Raises:
@@ -101,7 +101,7 @@ def _require_runnable(catalogue: Catalogue, descriptor: PipelineDescriptor, runn
             f"{descriptor.name} asks for the network, which pipelines may not have here",
             next_step="An administrator can set allow_network.",
         )
-    environment = environment_for(descriptor.environment)
+    environment = environment_for(pinned_of(version), catalogue.settings.pythons)
     if environment.kind == "container" and runner in ("local", "slurm"):
         raise UnsupportedError(
             f"{descriptor.name} runs in a container image, and the runner {runner} runs none yet",

@@ -118,6 +118,21 @@ def check_lock(lock: tuple[str, ...], environment: Environment) -> None:
     Raises:
         ValidationFailedError: A distribution is missing or has another version; ``params['problems']`` lists them.
     """
+    problems = _lock_problems(lock, environment)
+    if problems:
+        raise ValidationFailedError(
+            f"The environment does not hold what the pipeline is locked to: {problems[0]['detail']}",
+            field="environment",
+            params={"problems": problems},
+        )
+
+
+def holds_lock(lock: tuple[str, ...], environment: Environment) -> bool:
+    """Tell whether an environment holds what a pipeline is locked to."""
+    return not _lock_problems(lock, environment)
+
+
+def _lock_problems(lock: tuple[str, ...], environment: Environment) -> list[dict[str, str]]:
     installed = dict(item.split("==", 1) for item in environment.packages)
     problems = []
     for number, item in enumerate(lock):
@@ -126,12 +141,7 @@ def check_lock(lock: tuple[str, ...], environment: Environment) -> None:
         if there != version.strip():
             detail = f"{item} is wanted; {'it is not installed' if there is None else there + ' is installed'}."
             problems.append({"field": f"/custom/sillage/environment/lock/{number}", "detail": detail})
-    if problems:
-        raise ValidationFailedError(
-            f"The environment does not hold what the pipeline is locked to: {problems[0]['detail']}",
-            field="environment",
-            params={"problems": problems},
-        )
+    return problems
 
 
 def image_environment(image: str) -> Environment:

@@ -48,8 +48,12 @@ class Image:
     not_finite: int
 
 
-def load_image(path: Path) -> Image:
+def load_image(path: Path, *, constant: bool = False) -> Image:
     """Read a NIfTI-1 or NIfTI-2 image.
+
+    Args:
+        path: The file.
+        constant: Whether an image of one value alone is one, as an empty mask is.
 
     Raises:
         UnreadableImageError: Missing, empty, truncated, not NIfTI, not a volume, or without any contrast.
@@ -65,7 +69,7 @@ def load_image(path: Path) -> Image:
     if missing:
         stored = np.where(finite, stored, np.float32(0))
     data = stored.mean(axis=3, dtype=np.float32) if stored.ndim == 4 else stored
-    if data.max() == data.min():
+    if not constant and data.max() == data.min():
         raise UnreadableImageError(f"{path.name}: all voxels have one value; there is nothing to measure.")
     spacing = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
     if not np.isfinite(image.affine).all() or (spacing < 1e-3).any():
