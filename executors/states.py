@@ -43,6 +43,8 @@ class EventKind(StrEnum):
 
     SUBMIT = "submit"
     """It entered the queue."""
+    REUSE = "reuse"
+    """What an identical task made before is taken for its own: nothing is run."""
     INITIALIZE = "initialize"
     """A runner took it up and prepares its inputs."""
     START = "start"
@@ -89,6 +91,7 @@ _BEGUN = frozenset({TaskState.INITIALIZING, TaskState.RUNNING, TaskState.PAUSED,
 
 _MOVES: dict[EventKind, tuple[frozenset[TaskState], TaskState]] = {
     EventKind.SUBMIT: (frozenset({TaskState.UNKNOWN}), TaskState.QUEUED),
+    EventKind.REUSE: (frozenset({TaskState.QUEUED}), TaskState.COMPLETE),
     EventKind.INITIALIZE: (_WAITING, TaskState.INITIALIZING),
     EventKind.START: (frozenset({TaskState.INITIALIZING}), TaskState.RUNNING),
     EventKind.PAUSE: (frozenset({TaskState.RUNNING}), TaskState.PAUSED),

@@ -15,6 +15,7 @@ PREFIXES: dict[str, str] = {
     "sillage": "urn:sillage:vocabulary:",
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "spdx": "http://spdx.org/rdf/terms#",
+    "wfprov": "http://purl.org/wf4ever/wfprov#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 
@@ -30,6 +31,7 @@ HAD_PLAN = "prov:hadPlan"
 HAD_MEMBER = "prov:hadMember"
 SPECIALIZATION_OF = "prov:specializationOf"
 PART_OF = "dcterms:isPartOf"
+PART_OF_RUN = "wfprov:wasPartOfWorkflowRun"
 CONFORMS_TO = "dcterms:conformsTo"
 IDENTIFIES = "dcterms:subject"
 

@@ -87,15 +87,32 @@ class Planner:
             selected = [item for member in members for item in self._selected(member, single=False)]
             plan.tasks.append(self._task(f"{self._descriptor.name}, group", None, [*fixed, *selected]))
         else:
-            self._per_participant(plan, cohort, fixed)
+            self._per_participant(plan, [member["participant"] for member in cohort.document["members"]], fixed)
         if not plan.tasks:
             raise ValidationFailedError(
                 f"{self._descriptor.name} can run on nobody in this cohort", params={"problems": plan.refused}
             )
         return plan
 
-    def _per_participant(self, plan: Plan, cohort: Record, fixed: Sequence[PlannedInput]) -> None:
-        ids = [member["participant"] for member in cohort.document["members"]]
+    def plan_members(self, members: Sequence[str], named: Mapping[str, Sequence[str]]) -> Plan:
+        """Return the tasks for some members of a cohort, one each, and on whom it cannot run; both may be empty.
+
+        Raises:
+            InvalidRequestError: An input has a name that the pipeline does not know.
+        """
+        plan = Plan()
+        self._per_participant(plan, members, self._named(named))
+        return plan
+
+    def fixed(self, named: Mapping[str, Sequence[str]]) -> list[PlannedInput]:
+        """Return the files that inputs named one by one mean, the same for every task.
+
+        Raises:
+            InvalidRequestError: An input has a name that the pipeline does not know.
+        """
+        return self._named(named)
+
+    def _per_participant(self, plan: Plan, ids: Sequence[str], fixed: Sequence[PlannedInput]) -> None:
         known = self._catalogue.repository.get_many(ids)
         labels = {iri: (record.dataset or "", str(record.document.get("label"))) for iri, record in known.items()}
         for iri in sorted(ids, key=lambda iri: (*labels.get(iri, ("", "")), iri)):
