@@ -15,10 +15,11 @@ from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.operations import records
+from api.operations.pipeline_versions import all_versions, find, in_order, newest, version_of
+from api.operations.software import described_software
 from api.wire import record_body
 from catalog.model import Commit, MustBeAt, Put, Record
-from executors.model import Environment
+from executors.model import Environment, utc_now
 from executors.pipelines.bundled import bundled_files
 from executors.pipelines.descriptor import PipelineDescriptor
 from executors.pipelines.environment import check_lock, holds_lock, image_environment, python_environment
@@ -27,10 +28,9 @@ from executors.pipelines.lock_file import read_lock
 from ontology.canonical import canonical_json
 from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, ValidationFailedError
 from ontology.identifiers import new_iri
-from ontology.namespaces import SPECIALIZATION_OF
+from ontology.namespaces import DERIVED_FROM, SPECIALIZATION_OF
 
 PIPELINE = frozenset({"Pipeline"})
-ANY = frozenset({"Pipeline", "PipelineVersion"})
 MAX_FILES_BYTES = 50_000_000
 
 
@@ -66,7 +66,8 @@ def register(
     if digest is not None:
         _keep(catalogue.directory / "pipelines" / digest, files)
     version = _version_document(parsed, pinned, environment, digest)
-    catalogue.repository.commit(_registration(catalogue, principal, parsed, version, alias))
+    software = described_software(catalogue, parsed, pinned, files)
+    catalogue.repository.commit(_registration(catalogue, principal, version, software))
     return record_body(_by_alias(catalogue, alias), principal)
 
 
@@ -111,29 +112,31 @@ def _version_document(
 
 
 def _registration(
-    catalogue: Catalogue,
-    principal: Principal,
-    parsed: PipelineDescriptor,
-    version: dict[str, Any],
-    alias: str,
+    catalogue: Catalogue, principal: Principal, version: dict[str, Any], software: tuple[str, list[Put]]
 ) -> Commit:
-    name = f"pipeline:{parsed.name}"
+    name = f"pipeline:{version['name']}"
     known = catalogue.repository.find_alias(name)
-    pipeline = known or new_iri()
-    document = {"label": parsed.name, "name": parsed.name, "description": parsed.description}
-    version_iri = new_iri()
-    changes = [
-        Put(id=pipeline, type="Pipeline", document={**document, "current": version_iri}, aliases=[name]),
+    pipeline, version_iri, now = known or new_iri(), new_iri(), utc_now()
+    version = {**version, "pipeline": pipeline, "creator": principal.agent}
+    fresh = Record(
+        id=version_iri, type="PipelineVersion", version=1, created=now, modified=now, sequence=0, document=version
+    )
+    best = newest([*(all_versions(catalogue, known) if known else []), fresh]) or fresh
+    document = {"label": version["name"], "name": version["name"], "description": best.document["description"]}
+    runs, changes = software
+    puts = [
+        *changes,
+        Put(id=pipeline, type="Pipeline", document={**document, "current": best.id}, aliases=[name]),
         Put(
             id=version_iri,
             type="PipelineVersion",
-            document={**version, "pipeline": pipeline, "creator": principal.agent},
-            edges=[(SPECIALIZATION_OF, pipeline)],
-            aliases=[alias],
+            document={**version, "software": runs},
+            edges=[(SPECIALIZATION_OF, pipeline), (DERIVED_FROM, runs)],
+            aliases=[f"{name}@{version['tool_version']}"],
         ),
     ]
     required = [MustBeAt(known, catalogue.repository.get(known).version)] if known else []
-    return Commit(principal=principal.agent, action="pipeline.register", changes=changes, requirements=required)
+    return Commit(principal=principal.agent, action="pipeline.register", changes=puts, requirements=required)
 
 
 def _same_or_refuse(
@@ -155,8 +158,14 @@ def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     body = record_body(record, principal)
     if record.type == "Pipeline":
         body["versions"] = [
-            {"id": v.id, "semver": v.document["semver"], "created": v.created}
-            for v in catalogue.repository.iterate("PipelineVersion", part_of=record.id)
+            {
+                "id": v.id,
+                "semver": v.document["semver"],
+                "created": v.created,
+                "deprecated": v.document.get("deprecated", False),
+                "deprecation": v.document.get("deprecation"),
+            }
+            for v in in_order(all_versions(catalogue, record.id))
         ]
     return body
 
@@ -169,30 +178,6 @@ def show_version(catalogue: Catalogue, principal: Principal, reference: str, ver
     """
     record = find(catalogue, principal, reference)
     return record_body(version_of(catalogue, principal, f"{record.document['name']}@{version}"), principal)
-
-
-def find(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
-    """Return the pipeline, or the version of one, that a name, ``name@version`` or id means."""
-    named = catalogue.repository.find_alias(f"pipeline:{reference}")
-    return records.find(catalogue, principal, named or reference, types=ANY)
-
-
-def version_of(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
-    """Return a pipeline version; a pipeline stands for its newest.
-
-    Raises:
-        NotFoundError: There is no such pipeline or version.
-    """
-    try:
-        record = find(catalogue, principal, reference)
-    except NotFoundError as error:
-        raise NotFoundError(
-            f"no pipeline answers to {reference!r}",
-            field="pipeline",
-            next_step="`sillage pipeline list` shows what is registered; "
-            "`sillage pipeline register NAME` registers a bundled one.",
-        ) from error
-    return record if record.type == "PipelineVersion" else catalogue.repository.get(record.document["current"])
 
 
 def environment_for(pinned: PinnedEnvironment, pythons: Sequence[Path] = ()) -> Environment:

@@ -8,8 +8,9 @@ from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.operations import records
-from api.operations.pipelines import environment_for, pinned_of, version_of
+from api.operations import certificates, records
+from api.operations.pipeline_versions import version_of
+from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import PlannedTask, Planner
 from api.operations.task_specs import task_put
 from api.task_service import TaskService, read_log
@@ -62,6 +63,8 @@ def submit(
         principal.require(Permission.RUN, frozen)
     name = runner or catalogue.settings.runner
     catalogue.runner(name)
+    found = certificates.admit(catalogue, version)
+    warning = certificates.warning(catalogue, version, found)
     given = read_parameters(descriptor, parameters or {})
     descriptor.check_parameters(given)
     _require_runnable(catalogue, version, descriptor, name)
@@ -77,6 +80,8 @@ def submit(
         "parameters": given,
         "runner": name,
         "principal": principal.agent,
+        "certificate": found.to_json(),
+        "remarks": [warning] if warning else [],
     }
     puts = [task_put(catalogue, new_iri(), _document(task, common)) for task in plan.tasks]
     batch = _batch_put(puts, common, plan.refused) if frozen is not None and len(puts) + len(plan.refused) > 1 else None
