@@ -15,9 +15,9 @@ from api.catalogue import Catalogue
 from api.operations.outputs import dataset_path, derivative_for, output_puts
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
-from executors.capture import datalad_run_record
 from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.pipelines.descriptor import PipelineDescriptor
+from executors.rerun.datalad_record import datalad_run_record
 from executors.runner import STREAMS
 from executors.states import EventKind, IllegalTransitionError, TaskState
 from ontology.errors import ConflictError, NotFoundError, RequirementFailedError, SillageError

@@ -11,11 +11,11 @@ import pytest
 
 from executors.attempts.outcome import resource_use
 from executors.attempts.watch import Usage
-from executors.capture import datalad_run_message, datalad_run_record
 from executors.model import Environment, Mount, StagedOutput, TaskInput, TaskSpec
 from executors.pipelines.bundled import bundled_descriptor, list_bundled
 from executors.pipelines.environment import check_lock, environment_digest, image_environment, python_environment
 from executors.registry import open_runner, runner_names
+from executors.rerun.datalad_record import datalad_run_message, datalad_run_record
 from ontology.errors import InvalidRequestError, NotFoundError, ValidationFailedError
 
 

@@ -1,0 +1,1 @@
+"""Repeating a run without Sillage: the record that ``datalad rerun`` reads, and the program that it starts."""
