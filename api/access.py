@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PUBLISH = "identifier.publish"
     LOAD_TERMS = "terms.load"
     REGISTER_PIPELINE = "pipeline.register"
+    CERTIFY = "pipeline.certify"
     RUN = "task.run"
     AUDIT = "audit.read"
     MANAGE_ACCESS = "access.manage"
@@ -37,6 +38,7 @@ CATALOGUE_WIDE = frozenset(
     {
         Permission.LOAD_TERMS,
         Permission.REGISTER_PIPELINE,
+        Permission.CERTIFY,
         Permission.AUDIT,
         Permission.MANAGE_ACCESS,
         Permission.MAINTAIN,
@@ -53,6 +55,7 @@ class Role(StrEnum):
     CONTRIBUTOR = "contributor"
     STEWARD = "steward"
     OPERATOR = "operator"
+    CERTIFIER = "certifier"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
 
@@ -65,6 +68,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.STEWARD: _READER
     | {Permission.WRITE, Permission.READ_DATA, Permission.WITHDRAW, Permission.PUBLISH, Permission.LOAD_TERMS},
     Role.OPERATOR: _READER | {Permission.READ_DATA, Permission.REGISTER_PIPELINE, Permission.RUN},
+    Role.CERTIFIER: frozenset({Permission.COUNT, Permission.READ, Permission.CERTIFY}),
     Role.AUDITOR: frozenset({Permission.COUNT, Permission.READ, Permission.AUDIT}),
     Role.ADMINISTRATOR: frozenset(Permission),
 }

@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     allow_network: bool = Field(
         default=False, description="Whether pipelines whose descriptor asks for the network may have it."
     )
+    uncertified: Literal["allow", "warn", "refuse"] = Field(
+        default="warn",
+        description="Pipelines without a certificate in force: `allow` them, `warn` in every task, or `refuse` them.",
+    )
+    certificate_days: int = Field(
+        default=365, ge=1, le=3650, description="Days that a certificate holds unless another number is asked for."
+    )
     import_roots: list[Path] | None = Field(
         default=None,
         description="Folders below which datasets may be registered over HTTP; unset: any, by those permitted.",

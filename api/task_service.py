@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api.catalogue import Catalogue
+from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
 from api.operations.outputs import dataset_path, derivative_for, output_puts
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
@@ -39,6 +40,7 @@ class TaskService:
         """Hand a queued task to its runner; one that cannot be handed over ends in an error, with the reason."""
         runner = self._catalogue.runner(task.document["runner"])
         try:
+            refuse_at_start(self._catalogue, task)
             runner.submit(spec_of(self._catalogue, task), self.receive)
         except ConflictError:
             logger.debug("task %s was taken up already", task.id)
@@ -82,6 +84,7 @@ class TaskService:
             task = self._catalogue.repository.get(task_id)
             if event.attempt != task.document["attempt"]:
                 return
+            event = fitted(task, event)
             try:
                 state = event.apply(TaskState(task.document["state"]))
             except IllegalTransitionError:
@@ -92,12 +95,14 @@ class TaskService:
             except RequirementFailedError:
                 continue
             self._catalogue.task_news.tell(task_id)
+            if event.kind is EventKind.INITIALIZE:
+                self._stop_if_refused(task)
             if state.is_final:
                 self._let_go(task)
             return
 
     def _record(self, task: Record, event: TaskEvent, state: TaskState) -> None:
-        document = _after(task.document, event, state)
+        document = _after(task.document, event, state) | at_start(self._catalogue, task, event)
         if event.reason == "exit-code":
             document["detail"] = self._explained(task, event)
         puts: list[Put] = []
@@ -113,6 +118,15 @@ class TaskService:
                 durability=Durability.FULL if final else Durability.PROCESS,
             )
         )
+
+    def _stop_if_refused(self, task: Record) -> None:
+        """End a task before its command runs when its pipeline lost its certificate while it waited."""
+        if not self._catalogue.repository.get(task.id).document.get(REFUSED):
+            return
+        try:
+            self._catalogue.runner(task.document["runner"]).cancel(task.id)
+        except NotFoundError:
+            logger.warning("task %s may not start, and its runner does not know it", task.id)
 
     def _explained(self, task: Record, event: TaskEvent) -> str | None:
         """Return what the descriptor says of an exit code (Boutiques ``error-codes``), or what the runner said."""

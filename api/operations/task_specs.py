@@ -24,6 +24,9 @@ def task_put(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> Put
     edges += [(HAD_PLAN, document["pipeline"]), (ASSOCIATED_WITH, document["principal"])]
     if document.get("cohort"):
         edges.append((INFLUENCED_BY, document["cohort"]))
+    certificate = document.get("certificate") or {}
+    if certificate.get("state") == "certified":
+        edges.append((INFLUENCED_BY, certificate["id"]))
     if not TaskState(document["state"]).is_final:
         edges.append((PENDING, catalogue.iri))
     return Put(id=iri, type="Task", document=document, edges=edges)
@@ -62,6 +65,7 @@ def spec_of(catalogue: Catalogue, task: Record) -> TaskSpec:
             "name": document["pipeline_name"],
             "version": document["pipeline_version"],
             "descriptor_digest": version.document["descriptor_digest"],
+            "certificate": document.get("certificate"),
         },
         parameters=invocation.parameters,
         seeds=descriptor.seeds,

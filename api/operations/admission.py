@@ -1,0 +1,74 @@
+"""Admission of tasks at their start: what was allowed when it was submitted may have been revoked since.
+
+A task can wait for hours. Its pipeline's standing is looked at again when it is handed to the runner and when the
+runner takes it up; under the policy ``refuse`` it then ends without having run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from api.catalogue import Catalogue
+from api.operations.certificates import admit, warning
+from catalog.model import Record
+from executors.model import TaskEvent
+from executors.states import EventKind, TaskState
+from ontology.errors import NotPermittedError
+
+CERTIFICATION: Final = "certification"
+"""Member of a task that runs a reference case: such a one needs no certificate, it is there to get one."""
+REFUSED: Final = "refused_start"
+"""Member of a task that was refused after its runner had taken it up: why."""
+NOT_CERTIFIED: Final = "not-certified"
+"""Reason of a task that was not let start."""
+
+
+def refuse_at_start(catalogue: Catalogue, task: Record) -> None:
+    """Refuse to hand a task to its runner when its pipeline may not run any more.
+
+    Raises:
+        NotPermittedError: The policy is ``refuse``, and the pipeline is not certified now.
+    """
+    if task.document.get(CERTIFICATION) is None:
+        admit(catalogue, catalogue.repository.get(task.document["pipeline"]), "start")
+
+
+def at_start(catalogue: Catalogue, task: Record, event: TaskEvent) -> dict[str, Any]:
+    """Return the members of a task that change when its runner takes it up: the certificate in force, or a refusal."""
+    document = task.document
+    if event.kind is not EventKind.INITIALIZE or document.get(CERTIFICATION) is not None:
+        return {}
+    version = catalogue.repository.get(document["pipeline"])
+    try:
+        found = admit(catalogue, version, "start")
+    except NotPermittedError as error:
+        return {"certificate": error.params["standing"], REFUSED: error.detail}
+    changed: dict[str, Any] = {"certificate": found.to_json(), REFUSED: None}
+    warned, remarks = warning(catalogue, version, found), document.get("remarks") or []
+    if warned is not None and warned not in remarks:
+        changed["remarks"] = [*remarks, warned]
+    return changed
+
+
+def fitted(task: Record, event: TaskEvent) -> TaskEvent:
+    """Return an event as the ledger takes it.
+
+    The record of a run names the certificate that was in force when it started; the end of a task that was not let
+    start is no cancellation by a person.
+    """
+    if event.record is None:
+        return event
+    record = {**event.record, "plan": {**event.record.get("plan", {}), "certificate": task.document.get("certificate")}}
+    refused = task.document.get(REFUSED)
+    if not refused or event.kind is not EventKind.STOP:
+        return replace(event, record=record)
+    record |= {"reason": NOT_CERTIFIED, "detail": refused}
+    return replace(
+        event,
+        kind=EventKind.ABORT,
+        state=TaskState.SYSTEM_ERROR,
+        reason=NOT_CERTIFIED,
+        detail=refused,
+        record=record,
+    )
