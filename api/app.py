@@ -23,6 +23,7 @@ from api.routers import (
     cohorts,
     identifiers,
     maintenance,
+    pipeline_versions,
     pipelines,
     provenance,
     service,
@@ -32,7 +33,19 @@ from api.schemas import ProblemAnswer
 from api.settings import Settings, load_settings
 
 VERSION = "0.1.0"
-ROUTERS = (service, catalog, cohorts, cohort_objects, pipelines, tasks, provenance, identifiers, access, maintenance)
+ROUTERS = (
+    service,
+    catalog,
+    cohorts,
+    cohort_objects,
+    pipelines,
+    pipeline_versions,
+    tasks,
+    provenance,
+    identifiers,
+    access,
+    maintenance,
+)
 
 
 def create_app(directory: Path, *, settings: Settings | None = None) -> FastAPI:

@@ -139,6 +139,13 @@ class RegisterPipeline(Body):
     bundled: str | None = Field(default=None, description="Name of a bundled pipeline, instead of the above.")
 
 
+class Deprecation(Body):
+    """Why a version of a pipeline is no longer to be used."""
+
+    reason: str = Field(min_length=3, max_length=2000)
+    replaced_by: str | None = Field(default=None, description="The version to use instead: name@version, or id.")
+
+
 class RunPipeline(Body):
     """Run a pipeline over a cohort, or on inputs named one by one."""
 

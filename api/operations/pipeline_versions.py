@@ -97,35 +97,53 @@ def _is_behind(version: Record) -> bool:
     return bool(version.document.get("deprecated")) or _PRE_RELEASE.match(_number(version)) is not None
 
 
+def one_version(catalogue: Catalogue, principal: Principal, reference: str, version: str) -> Record:
+    """Return the version of a pipeline that an address names: the pipeline by name or id, then its version.
+
+    Raises:
+        NotFoundError: There is no such pipeline, or it has no such version.
+    """
+    record = find(catalogue, principal, reference)
+    return version_of(catalogue, principal, f"{record.document['name']}@{version}")
+
+
 def deprecate(
     catalogue: Catalogue,
     principal: Principal,
     reference: str,
+    version: str,
     *,
-    reason: str | None = None,
+    reason: str,
     replaced_by: str | None = None,
-    withdraw: bool = False,
 ) -> dict[str, Any]:
-    """Mark a version as no longer to be used, or take that back; results made with it stay what they are.
-
-    Args:
-        catalogue: The catalogue.
-        principal: Who asks.
-        reference: ``name@version`` or id.
-        reason: Why.
-        replaced_by: The version to use instead.
-        withdraw: Take the mark away again.
+    """Mark a version as no longer to be used; results made with it stay what they are.
 
     Raises:
-        InvalidRequestError: A pipeline without its version, no reason, or a version that is to replace itself.
+        NotPermittedError: The caller may not register pipelines.
+        InvalidRequestError: It is to be replaced by itself.
     """
     principal.require(Permission.REGISTER_PIPELINE)
-    version = find(catalogue, principal, reference)
-    if version.type != "PipelineVersion":
-        raise InvalidRequestError(
-            f"{reference} has several versions; say which", field="pipeline", next_step="NAME@VERSION names one."
-        )
-    mark = None if withdraw else _mark(catalogue, principal, version, reason, replaced_by)
+    record = one_version(catalogue, principal, reference, version)
+    other = version_of(catalogue, principal, replaced_by) if replaced_by else None
+    if other is not None and other.id == record.id:
+        raise InvalidRequestError("a version cannot replace itself", field="replaced_by")
+    mark = {"reason": reason.strip(), "replaced_by": other.id if other else None}
+    return _mark(catalogue, principal, record, mark)
+
+
+def reinstate(catalogue: Catalogue, principal: Principal, reference: str, version: str) -> dict[str, Any]:
+    """Take the mark of deprecation away again.
+
+    Raises:
+        NotPermittedError: The caller may not register pipelines.
+    """
+    principal.require(Permission.REGISTER_PIPELINE)
+    return _mark(catalogue, principal, one_version(catalogue, principal, reference, version), None)
+
+
+def _mark(
+    catalogue: Catalogue, principal: Principal, version: Record, mark: Mapping[str, Any] | None
+) -> dict[str, Any]:
     document = {**version.document, "deprecated": mark is not None, "deprecation": mark}
     pipeline = catalogue.repository.get(version.document["pipeline"])
     others = [v for v in all_versions(catalogue, pipeline.id) if v.id != version.id]
@@ -134,7 +152,7 @@ def deprecate(
         rewritten(catalogue, version, document),
         rewritten(catalogue, pipeline, {**pipeline.document, "current": best.id}),
     ]
-    action = "pipeline.reinstate" if withdraw else "pipeline.deprecate"
+    action = "pipeline.deprecate" if mark else "pipeline.reinstate"
     required = [MustBeAt(version.id, version.version), MustBeAt(pipeline.id, pipeline.version)]
     catalogue.repository.commit(
         Commit(principal=principal.agent, action=action, changes=changes, requirements=required)
@@ -148,17 +166,6 @@ def rewritten(catalogue: Catalogue, record: Record, document: Mapping[str, Any])
     name = f"pipeline:{record.document['name']}"
     alias = name if record.type == "Pipeline" else f"{name}@{record.document['tool_version']}"
     return Put(id=record.id, type=record.type, document=document, edges=edges, aliases=[alias])
-
-
-def _mark(
-    catalogue: Catalogue, principal: Principal, version: Record, reason: str | None, replaced_by: str | None
-) -> Mapping[str, Any]:
-    if not reason or not reason.strip():
-        raise InvalidRequestError("a deprecation has a reason", field="reason", next_step="Say why, in a sentence.")
-    other = version_of(catalogue, principal, replaced_by) if replaced_by else None
-    if other is not None and other.id == version.id:
-        raise InvalidRequestError("a version cannot replace itself", field="replaced_by")
-    return {"reason": reason.strip(), "replaced_by": other.id if other else None}
 
 
 def deprecation_notice(version: Record) -> str | None:

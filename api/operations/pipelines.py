@@ -15,7 +15,7 @@ from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.operations.pipeline_versions import all_versions, find, in_order, newest, version_of
+from api.operations.pipeline_versions import all_versions, find, in_order, newest, one_version
 from api.operations.software import described_software
 from api.wire import record_body
 from catalog.model import Commit, MustBeAt, Put, Record
@@ -176,8 +176,7 @@ def show_version(catalogue: Catalogue, principal: Principal, reference: str, ver
     Raises:
         NotFoundError: The pipeline has no such version.
     """
-    record = find(catalogue, principal, reference)
-    return record_body(version_of(catalogue, principal, f"{record.document['name']}@{version}"), principal)
+    return record_body(one_version(catalogue, principal, reference, version), principal)
 
 
 def environment_for(pinned: PinnedEnvironment, pythons: Sequence[Path] = ()) -> Environment:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from api.access import Principal
 from api.catalogue import Catalogue
+from api.operations.pipeline_versions import one_version
 from catalog.model import Put
 from executors.pipelines.descriptor import PipelineDescriptor
 from executors.pipelines.extension import PinnedEnvironment
-from ontology.errors import ValidationFailedError
+from ontology.errors import NotFoundError, ValidationFailedError
 from ontology.identifiers import new_iri
 
 CONTEXT = "https://w3id.org/codemeta/3.0"
@@ -38,6 +40,18 @@ def described_software(
     }
     put = Put(id=new_iri(), type="Software", document=document, aliases=[alias])
     return put.id, [put]
+
+
+def show_codemeta(catalogue: Catalogue, principal: Principal, reference: str, version: str) -> dict[str, Any]:
+    """Return the description of the software that a version of a pipeline runs (CodeMeta 3.0).
+
+    Raises:
+        NotFoundError: There is no such version, or it was registered before software was described.
+    """
+    record = one_version(catalogue, principal, reference, version)
+    if not record.document.get("software"):
+        raise NotFoundError(f"the software of {record.document['label']} is not described", field="version")
+    return dict(catalogue.repository.get(record.document["software"]).document["codemeta"])
 
 
 def codemeta(parsed: PipelineDescriptor, pinned: PinnedEnvironment, files: Mapping[str, bytes]) -> dict[str, Any]:

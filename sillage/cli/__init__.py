@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from ontology.errors import SillageError
-from sillage.cli import access, audit, catalogue, cohorts, datasets, identifiers, pipelines, tasks, terms
+from sillage.cli import (
+    access,
+    audit,
+    catalogue,
+    cohorts,
+    datasets,
+    identifiers,
+    pipeline_versions,
+    pipelines,
+    tasks,
+    terms,
+)
 from sillage.cli.output import complain
 from sillage.cli.session import hoist, make_session
 from sillage.client import ProblemError, ServiceAwayError
@@ -25,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (datasets, terms, cohorts, pipelines, tasks, identifiers, audit, access):
+for group in (datasets, terms, cohorts, pipelines, pipeline_versions, tasks, identifiers, audit, access):
     group.add_to(app)
 catalogue.add_to(app)
 
