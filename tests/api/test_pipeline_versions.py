@@ -108,7 +108,7 @@ def test_what_the_author_says_goes_first(client: Client, tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["[]", "{", '{"name": 3}'])
 def test_a_broken_codemeta_file_is_refused(client: Client, text: str) -> None:
     files = {"codemeta.json": base64.b64encode(text.encode()).decode()}
-    with pytest.raises(ProblemError, match="codemeta|text"):
+    with pytest.raises(ProblemError, match=r"codemeta|text"):
         client.post("pipelines", {"descriptor": described("1.0.0", files="."), "files": files})
     with pytest.raises(ProblemError):
         client.get("pipelines/counter")
