@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from executors.model import KnownTask, TaskEvent, TaskSpec, Usage
-from ontology.errors import InvalidRequestError
+from executors.model import Environment, KnownTask, TaskEvent, TaskSpec, Usage
+from ontology.errors import InvalidRequestError, UnsupportedError
 
 EventSink = Callable[[str, TaskEvent], None]
 """Receives ``(task_id, event)``. Called in order for each task; must be safe to call from several threads.
@@ -62,6 +62,20 @@ class Runner(ABC):
     @abstractmethod
     def capabilities(self) -> RunnerCapabilities:
         """What this runner declares of itself on this machine."""
+
+    def require(self, environment: Environment) -> None:
+        """Refuse an environment that no task could be given here, before there are tasks for it.
+
+        Raises:
+            UnsupportedError: It is an image, and this runner runs none, or does not have this one.
+            BackendUnavailableError: Whatever would run it does not answer.
+        """
+        if environment.kind == "container" and not self.capabilities.containers:
+            raise UnsupportedError(
+                f"The runner {self.name} runs Python environments and system commands, not container images.",
+                field="environment.kind",
+                next_step="Describe a python or system environment, or use a runner that has images.",
+            )
 
     @abstractmethod
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:

@@ -5,10 +5,15 @@
 ``stdout`` ``stderr``  what was printed, appended by the task itself
 ``started``    the wrapper's own line of ``/proc/self/stat``: who it is, and when it began
 ``status``     what bubblewrap reports: the first process of the sandbox
+``container``  which engine runs the task's image, and under which name
+``container-end``  what that engine said of it once it was removed
+``pid``        the first process of a container, as its engine reports it
 ``gpus``       which GPUs the task was given
 ``verdict``    why we ended it, written before the first signal
 ``exit``       the exit status, one line, written by the wrapper in one system call
 ``ended``      written once the final event was taken
+``observing``  whether somebody sees which inputs the task opens, or why nobody does
+``trace``      pipe from strace to its reader; ``watched`` what the reader looks for, ``opened`` what it found
 ``cancel``     present when somebody asked for the end
 ``lock``       held (``flock``) by the one process that watches the task
 """
@@ -65,6 +70,7 @@ class TaskFolder:
         self.attempt = attempt
         self.path = root / folder_name(task_id) / str(attempt)
         self.work = self.path / "work"
+        self.trace = self.path / "trace"
         self.mark = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:32]
         """What its processes bear in their environment, to be found by."""
 
@@ -149,7 +155,12 @@ class TaskFolder:
     @property
     def sandboxed(self) -> bool:
         """Whether a sandbox was started, which then reports its own processes."""
-        return (self.path / "status").exists()
+        return (self.path / "status").exists() or self.contained
+
+    @property
+    def contained(self) -> bool:
+        """Whether the sandbox is a container."""
+        return (self.path / "container").exists()
 
     def verdict(self) -> tuple[str, str] | None:
         """Return why we ended this attempt, as ``(reason, detail)``; None when we did not."""

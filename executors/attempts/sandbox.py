@@ -57,12 +57,14 @@ class Launch:
         environ: Its environment, complete.
         options: Bytes to be read on :data:`OPTIONS_FD`; None when nothing reads there.
         nested: Folders inside the working folder that serve as mount points and are removed afterwards.
+        bounded: Whether the size of a file is limited by the wrapper; else the sandbox does it by itself.
     """
 
     argv: tuple[str, ...]
     environ: dict[str, str]
     options: bytes | None = None
     nested: tuple[Path, ...] = ()
+    bounded: bool = True
 
 
 class Sandbox(ABC):
@@ -87,10 +89,12 @@ class Sandbox(ABC):
 def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
     """Return the task's whole environment: nothing comes from the service's own."""
     threads = str(spec.resources.cpu_cores)
+    # An image knows best where its own programs are.
+    programs = {} if spec.environment.kind == "container" else {"PATH": "/usr/local/bin:/usr/bin:/bin"}
     return {
         "HOME": "/tmp",  # noqa: S108
         "LANG": "C.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        **programs,
         "TMPDIR": "/tmp",  # noqa: S108
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
@@ -98,15 +102,15 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "CUDA_VISIBLE_DEVICES": ",".join(_visible(gpus)) if gpus else "",
+        "CUDA_VISIBLE_DEVICES": ",".join(gpu_names(gpus)) if gpus else "",
         **spec.env,
     }
 
 
-def _visible(gpus: tuple[int, ...]) -> list[str]:
+def gpu_names(gpus: tuple[int, ...]) -> tuple[str, ...]:
     """Return what CUDA is to know the GPUs by: the device's own name, or its number where no driver tells one."""
     names = {gpu.index: gpu.uuid for gpu in list_gpus()}
-    return [names.get(number, str(number)) for number in gpus]
+    return tuple(names.get(number, str(number)) for number in gpus)
 
 
 class PlainSandbox(Sandbox):
@@ -175,7 +179,7 @@ class BubblewrapSandbox(Sandbox):
             argv=(self._program, "--args", str(OPTIONS_FD), "--json-status-fd", str(STATUS_FD), "--", *spec.argv),
             environ={"PATH": "/usr/bin:/bin", MARKER: folder.mark},
             options=b"".join(os.fsencode(option) + b"\0" for option in options),
-            nested=_nested(spec, folder),
+            nested=mount_points(spec, folder),
         )
 
     @override
@@ -214,7 +218,8 @@ def _gpu_options(gpus: tuple[int, ...]) -> list[str]:
     return [*options, "--ro-bind-try", "/sys", "/sys"]
 
 
-def _nested(spec: TaskSpec, folder: TaskFolder) -> tuple[Path, ...]:
+def mount_points(spec: TaskSpec, folder: TaskFolder) -> tuple[Path, ...]:
+    """Return the places in the working folder over which something is mounted."""
     inside = [mount.path for mount in spec.all_mounts] + [item.path for item in spec.inputs]
     prefix = spec.workdir.rstrip("/") + "/"
     return tuple(folder.work / path.removeprefix(prefix) for path in inside if path.startswith(prefix))

@@ -142,6 +142,8 @@ class Watch:
     def _look(self) -> None:
         """See what the task uses; in a sandbox its first process is bubblewrap's, and knows of those that ended."""
         first = namespace_init(self._folder)
+        if first is None and self._folder.contained:
+            return  # Its engine is still busy, which is not the task's to answer for.
         own = descendants(self._child.pid if first is None else first)
         self._latest = usage(own if first is None else [first, *own])
         self._processes = len(own)
