@@ -1,7 +1,7 @@
 """The record of a run: one JSON document that says what was run, on what, where, and what came of it.
 
-What is guaranteed of the inputs is said as it is: under the sandbox only the declared files could be read;
-which of them were opened is not observed. See ``docs/reference/tasks.md`` for every member.
+What is known of the inputs is said as it is: which of them were opened, where that could be seen, and otherwise
+that under the sandbox only the declared files could be read. See ``docs/reference/tasks.md`` for every member.
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ from typing import Any
 
 from executors.host import Gpu, gpu_document, host_document
 from executors.model import Environment, StagedOutput, TaskSpec
+from executors.observation.observed import InputsObserved, unobserved
 
 FORMAT = "sillage-task-record/1"
-
-CONFINED = (
-    "Only the declared inputs, the environment and the pipeline's own files were readable: the sandbox mounted "
-    "nothing else. Which of them were opened was not observed."
-)
-UNCONFINED = (
-    "The task ran without a sandbox and could read whatever the service's user can; which files it opened was "
-    "not observed."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +89,7 @@ class Run:
     environ: Mapping[str, str] = field(default_factory=dict)
     gpus: Sequence[Gpu] = ()
     warnings: Sequence[str] = ()
+    observed: InputsObserved | None = None
 
 
 def task_record(run: Run) -> dict[str, Any]:
@@ -119,10 +112,7 @@ def task_record(run: Run) -> dict[str, Any]:
         "gpus": [gpu_document(gpu) for gpu in run.gpus],
         "network": spec.network or "network" not in run.sandbox.get("enforced", ()),
         "inputs": [asdict(item) for item in run.inputs],
-        "inputs_observed": {
-            "mechanism": "declared-mounts" if confined else "none",
-            "statement": CONFINED if confined else UNCONFINED,
-        },
+        "inputs_observed": (run.observed or unobserved(confined=confined)).document(),
         "outputs": [
             {"name": item.name, "path": item.path, "sha256": item.sha256, "size": item.size} for item in run.outputs
         ],

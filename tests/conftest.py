@@ -20,7 +20,16 @@ settings.register_profile("ci", parent=settings.get_profile("local"), derandomiz
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "local"))
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVICES = {"bubblewrap", "chromium", "neo4j_url", "neo4j_server", "elasticsearch_url", "slurm_conf", "slurm_cluster"}
+SERVICES = {
+    "bubblewrap",
+    "strace",
+    "chromium",
+    "neo4j_url",
+    "neo4j_server",
+    "elasticsearch_url",
+    "slurm_conf",
+    "slurm_cluster",
+}
 REQUIRED = {name for name in os.environ.get("SILLAGE_TEST_REQUIRE", "").split(",") if name}
 KEPT = {"SILLAGE_TEST_DATA", "SILLAGE_TEST_REQUIRE"}
 
@@ -57,6 +66,18 @@ def bubblewrap() -> str:
     tried = subprocess.run([str(path), "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
     if tried.returncode != 0:
         _missing("bubblewrap", "it is installed and cannot make a namespace")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """Path of a strace that can trace here."""
+    path = shutil.which("strace")
+    if path is None:
+        _missing("strace", "install the package strace")
+    tried = subprocess.run([str(path), "-f", "-o", "/dev/null", "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        _missing("strace", "it is installed and may not trace")
     return str(path)
 
 
