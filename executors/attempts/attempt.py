@@ -22,9 +22,10 @@ from executors.capture import Outcome, Run, task_record
 from executors.host import list_gpus
 from executors.model import StagedOutput, TaskEvent, TaskSpec
 from executors.model import Usage as Look
+from executors.observation.observer import Observer, look, wait_for_end
 from executors.runner import EventSink
 from executors.states import EventKind, TaskState
-from ontology.errors import ConflictError
+from ontology.errors import ConflictError, UnsupportedError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Machine:
     warning: str | None
     inspector: InputInspector
     grace_s: float
+    observer: Observer = field(default_factory=Observer)
 
 
 @dataclass(slots=True)
@@ -161,11 +163,16 @@ class Attempt:
         if self.folder.asked_to_cancel():
             self._stop_unstarted()
             return
-        known.launch = self._machine.sandbox.launch(spec, self.folder, known.gpus)
+        try:
+            known.launch = self._machine.sandbox.launch(spec, self.folder, known.gpus)
+        except UnsupportedError as error:
+            self._end(Ending(EventKind.ABORT, Outcome(exit_code=None, reason="sandbox", detail=error.detail)))
+            return
+        watching = self._machine.observer.prepare(spec, self.folder, self._machine.sandbox)
         if known.gpus:
             self.folder.write("gpus", ",".join(map(str, known.gpus)))
         known.began, known.began_clock = time.monotonic(), time.time()
-        child = start(known.launch, self.folder, spec.resources)
+        child = start(watching.around(known.launch), self.folder, spec.resources, watching.reader)
         self._emit(EventKind.START, TaskState.RUNNING)
         self._attend(child)
 
@@ -231,7 +238,9 @@ class Attempt:
             log.error("processes of task %s cannot be killed", spec.id)
         nested = known.launch.nested if known.launch is not None else ()
         remove_mount_points(nested, self.folder.work)
-        ending = classify(self.folder, known.verdict or self.folder.verdict())
+        ending = classify(
+            self.folder, known.verdict or self.folder.verdict(), watched_through=wait_for_end(self.folder)
+        )
         outputs: tuple[StagedOutput, ...] = ()
         if ending.kind is EventKind.COMPLETE and known.inspected is not None:
             changed = changed_since(spec, known.inspected)
@@ -287,6 +296,7 @@ class Attempt:
             use=resource_use(known.usage, ended - began, known.waited, own_peak),
             logs=digest_logs(self.folder),
             sandbox=self._machine.sandbox.describe(),
+            observed=look(spec, self.folder, confined="filesystem" in self._machine.sandbox.enforced),
             environ=task_environ(spec, known.gpus),
             gpus=[gpu for gpu in list_gpus() if gpu.index in known.gpus] if known.gpus else (),
             warnings=() if self._machine.warning is None else (self._machine.warning,),

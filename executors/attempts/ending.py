@@ -2,7 +2,8 @@
 
 In a sandbox the first process of its namespace is killed, and the kernel takes all others with it, however
 they were detached. bubblewrap reports that process a moment after it has started; before that nothing may be
-killed, because a half-made namespace whose maker is gone waits for ever. Without a sandbox every process of the
+killed, because a half-made namespace whose maker is gone waits for ever. A container likewise; then its engine is asked
+to remove it, which also ends what the engine's client did not live to end. Without a sandbox every process of the
 tree, or with the task's mark in its environment, is killed.
 """
 
@@ -13,9 +14,11 @@ import re
 import select
 import signal
 import time
+from collections.abc import Iterable
 
+from executors.attempts.containers import end_container, first_process
 from executors.attempts.folder import TaskFolder
-from executors.attempts.processes import bears, descendants, marked, send
+from executors.attempts.processes import bears, command_line, descendants, marked, send
 
 _REPORT = re.compile(r'\{ "child-pid": (\d+)')
 
@@ -27,6 +30,8 @@ def namespace_init(folder: TaskFolder) -> int | None:
 
 
 def _reported(folder: TaskFolder) -> int | None:
+    if folder.contained:
+        return first_process(folder)
     found = _REPORT.match(folder.read("status") or "")
     return None if found is None else int(found[1])
 
@@ -35,11 +40,16 @@ _LOOKS = 4
 """So often nothing must be seen of a task whose wrapper did not say how it ended."""
 
 
+_OBSERVER_S = 1.0
+"""So long those who observe a task may take to note its end; they go by themselves when nothing of it is left."""
+
+
 def own_processes(folder: TaskFolder, wrapper: int) -> list[int]:
-    """Return the task's own processes, without its wrapper and bubblewrap's."""
+    """Return the task's own processes, without its wrapper and bubblewrap's or a container's own first one."""
     if folder.sandboxed:
         first = namespace_init(folder)
-        return [] if first is None else descendants(first)
+        below = [] if first is None else descendants(first)
+        return [first] if folder.contained and first is not None and not below else below
     return list({*descendants(wrapper), *_strays(folder, wrapper)})
 
 
@@ -65,17 +75,25 @@ def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
     first = namespace_init(folder)
     if first is not None:
         send([first], signal.SIGKILL)
-        return _wait_for_end(first, patience_s)
-    if folder.sandboxed and _reported(folder) is not None:
+        gone = _wait_for_end(first, patience_s)
+        if not folder.contained:
+            return gone
+    elif folder.sandboxed and not folder.contained and _reported(folder) is not None:
         return True
-    until = time.monotonic() + patience_s
+    gone = _sweep_strays(folder, patience_s)
+    return end_container(folder) and gone
+
+
+def _sweep_strays(folder: TaskFolder, patience_s: float) -> bool:
+    began = time.monotonic()
     # A process in the middle of exec has no environment for a moment; a wrapper that was killed may have left one so.
     looks = 1 if folder.exit_code() is not None else _LOOKS
     while looks:
-        left = _strays(folder, None)
-        if left and time.monotonic() > until:
+        left = marked(folder.mark)
+        if left and time.monotonic() > began + patience_s:
             return False
-        send(left, signal.SIGKILL)
+        spared = _observers(folder, left) if time.monotonic() < began + _OBSERVER_S else set()
+        send([pid for pid in left if pid not in spared], signal.SIGKILL)
         looks -= not left
         if looks:
             time.sleep(0.005)
@@ -102,5 +120,16 @@ def _wait_for_end(pid: int, patience_s: float) -> bool:
 
 
 def _strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
-    """Return processes that bear a task's mark, without its wrapper."""
-    return [pid for pid in marked(folder.mark) if pid != wrapper]
+    """Return processes that bear a task's mark, without its wrapper and those who observe it."""
+    found = [pid for pid in marked(folder.mark) if pid != wrapper]
+    spared = _observers(folder, found)
+    return [pid for pid in found if pid not in spared]
+
+
+def _observers(folder: TaskFolder, pids: Iterable[int]) -> set[int]:
+    """Return those who observe a task: the pipe between them stands in their command lines.
+
+    So it does for a moment in that of the task's first process, which is about to become the command.
+    """
+    pipe = os.fsencode(folder.trace)
+    return {pid for pid in pids if pipe in command_line(pid)} if folder.trace.exists() else set()

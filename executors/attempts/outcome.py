@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from executors.attempts.containers import never_ran
 from executors.attempts.folder import TaskFolder
 from executors.attempts.watch import CUT_NOTE, Usage
 from executors.capture import LogDigest, Outcome, ResourceUse
 from executors.states import EventKind, TaskState
+
+_NO_COMMAND = re.compile(rb"not found|no such file|permission denied|failed to exec", re.IGNORECASE)
+"""What engines and the first process of a container say of a command that is not there."""
 
 STATES = {
     EventKind.COMPLETE: TaskState.COMPLETE,
@@ -30,12 +35,14 @@ class Ending:
     outcome: Outcome
 
 
-def classify(folder: TaskFolder, verdict: tuple[str, str] | None) -> Ending:
+def classify(folder: TaskFolder, verdict: tuple[str, str] | None, *, watched_through: bool = True) -> Ending:
     """Decide how a run ended, before its outputs are looked at.
 
     Args:
         folder: What the wrapper wrote.
         verdict: Why we ended it, as ``(reason, detail)``; None when we did not.
+        watched_through: Whether its observer, if it had one, lived to its end. Without it the kernel refuses the task
+            every system call that was to be seen.
     """
     code = folder.exit_code()
     if verdict is not None:
@@ -46,6 +53,9 @@ def classify(folder: TaskFolder, verdict: tuple[str, str] | None) -> Ending:
         return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="lost", detail=detail))
     if code == 0:
         return Ending(EventKind.COMPLETE, Outcome(exit_code=0))
+    if not watched_through:
+        detail = "The process that observed the task was ended, and the task could open no file any more."
+        return Ending(EventKind.ABORT, Outcome(exit_code=code, signal=_signal(code), reason="fault", detail=detail))
     return _failure(code, folder)
 
 
@@ -54,7 +64,10 @@ def _failure(code: int, folder: TaskFolder) -> Ending:
     if folder.sandboxed and code == 1 and said.startswith(b"bwrap: ") and b"execvp" not in said:
         first_line = said.decode(errors="replace").splitlines()[0]
         return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="sandbox", detail=f"No sandbox: {first_line}"))
-    if _not_found(code, said, sandboxed=folder.sandboxed):
+    if folder.contained and never_ran(folder) and not _NO_COMMAND.search(said):
+        detail = f"No container: {said.decode(errors='replace').partition(chr(10))[0]}"
+        return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="sandbox", detail=detail))
+    if _not_found(code, said, folder):
         detail = "The command is not there or cannot be executed."
         return Ending(EventKind.FAIL, Outcome(exit_code=code, reason="command-not-found", detail=detail))
     number = _signal(code)
@@ -68,8 +81,10 @@ def _failure(code: int, folder: TaskFolder) -> Ending:
     return Ending(EventKind.FAIL, Outcome(exit_code=code, reason="exit-code", detail=detail))
 
 
-def _not_found(code: int, said: bytes, *, sandboxed: bool) -> bool:
-    if sandboxed:
+def _not_found(code: int, said: bytes, folder: TaskFolder) -> bool:
+    if folder.contained:
+        return _NO_COMMAND.search(said) is not None and (never_ran(folder) or said.startswith(b"ERROR (catatonit"))
+    if folder.sandboxed:
         return code == 1 and said.startswith(b"bwrap: execvp")
     return code in (126, 127) and said.startswith((b"sillage-task:", b"/bin/sh:"))
 

@@ -69,6 +69,14 @@ def bears(pid: int, mark: str) -> bool:
     return f"{MARKER}={mark}".encode() in environ.split(b"\0")
 
 
+def command_line(pid: int) -> list[bytes]:
+    """Return the words that a process was started with; none when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
 def usage(pids: Iterable[int]) -> TreeUsage:
     """Return what these processes use; those that are gone are left out."""
     alive: list[int] = []

@@ -23,10 +23,12 @@ cd "$1" || exit 70
 boot=$2
 ulimit -c 0 2>/dev/null
 ulimit -f "$3" 2>/dev/null
-shift 3
+awk=$4 reader=$5
 read -r stat </proc/self/stat
 set -C
 { printf '%s %s\n' "$stat" "$boot" >started; } 2>/dev/null || exit 75
+[ -z "$awk" ] || ("$awk" "$reader" "$1/watched" "$1/trace" >|opened 2>/dev/null &)
+shift 5
 (cd work && exec "$@")
 printf '%s\n' "$?" >exit
 """
@@ -34,6 +36,8 @@ printf '%s\n' "$?" >exit
 
 ``set -C`` makes the file ``started`` a claim that only one wrapper can win: when a service dies in the very
 moment of a start, and the next one starts the task again, the command still runs once.
+
+The reader of a trace (:mod:`executors.observation`) is nobody's child, so that it does not count as the task's.
 """
 
 _BLOCK = 512
@@ -49,14 +53,20 @@ class Child:
     pidfd: int
 
 
-def start(launch: Launch, folder: TaskFolder, resources: Resources) -> Child:
+def start(launch: Launch, folder: TaskFolder, resources: Resources, reader: tuple[str, str] = ("", "")) -> Child:
     """Start a task's wrapper in a session of its own, with no descriptor of ours but those it needs.
+
+    Args:
+        launch: What to run.
+        folder: Of the task.
+        resources: Its limits.
+        reader: awk and what it is to do with the trace of an observed task; empty when nothing is observed.
 
     Raises:
         OSError: The machine cannot start a process.
     """
-    blocks = str(max(resources.disk_bytes, resources.log_bytes) // _BLOCK + 1)
-    argv = ["/bin/sh", "-c", SCRIPT, "sillage-task", str(folder.path), boot_id(), blocks, *launch.argv]
+    blocks = str(max(resources.disk_bytes, resources.log_bytes) // _BLOCK + 1) if launch.bounded else "unlimited"
+    argv = ["/bin/sh", "-c", SCRIPT, "sillage-task", str(folder.path), boot_id(), blocks, *reader, *launch.argv]
     actions: list[tuple[Any, ...]] = [*_close_ours(), (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
     for number, name in ((1, "stdout"), (2, "stderr")):
         actions.append((os.POSIX_SPAWN_OPEN, number, str(folder.path / name), _APPEND, 0o600))

@@ -15,6 +15,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from executors.attempts.attempt import Attempt, Machine
+from executors.attempts.containers import Containers
 from executors.attempts.ending import end_at_once
 from executors.attempts.folder import TaskFolder, folder_name, is_alive
 from executors.attempts.inputs import InputInspector
@@ -22,7 +23,8 @@ from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
 from executors.host import describe_host, gpu_load, list_gpus
 from executors.local.slots import Grant, Slots
-from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec, Usage
+from executors.model import GIGABYTE, Environment, KnownTask, TaskEvent, TaskSpec, Usage
+from executors.observation.observer import Observer
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.states import EventKind, TaskState
 from ontology.errors import (
@@ -30,7 +32,6 @@ from ontology.errors import (
     ConflictError,
     NotFoundError,
     StorageFullError,
-    UnsupportedError,
 )
 
 log = logging.getLogger(__name__)
@@ -48,9 +49,13 @@ class LocalRunner(Runner):
         sandbox: ``auto`` (bubblewrap where it works, otherwise none with a warning in every record),
             ``bubblewrap`` (or nothing), ``none``.
         grace_s: Seconds between asking a task to end and killing it.
+        container_engine: ``auto`` (podman, docker or apptainer, whichever is installed), one of them, or ``none``.
+        container_pull: Whether an image that is not on this machine may be fetched.
+        observe: ``auto`` (which inputs tasks open is seen where that works), ``strace`` (every task is observed, or
+            the runner does not open), ``none``.
 
     Raises:
-        UnsupportedError: bubblewrap was asked for and does not work here.
+        UnsupportedError: bubblewrap or strace was asked for and does not work here.
     """
 
     name: ClassVar[str] = "local"
@@ -63,12 +68,20 @@ class LocalRunner(Runner):
         ram_gb: float | None = None,
         sandbox: str = "auto",
         grace_s: float = 5.0,
+        container_engine: str = "auto",
+        container_pull: bool = False,
+        observe: str = "auto",
     ) -> None:
         host = describe_host()
         self._root = work_root.absolute() / "tasks"
         self._root.mkdir(parents=True, exist_ok=True)
         found, warning = find_sandbox(sandbox, work_root.absolute() / "sandbox")
-        self._machine = Machine(sandbox=found, warning=warning, inspector=InputInspector(), grace_s=grace_s)
+        observer = Observer(observe)
+        observer.require(found)
+        self._machine = Machine(
+            sandbox=found, warning=warning, inspector=InputInspector(), grace_s=grace_s, observer=observer
+        )
+        self._containers = Containers(container_engine, work_root.absolute() / "containers", pull=container_pull)
         ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
         gpus = tuple(gpu.index for gpu in list_gpus())
         self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=gpus)
@@ -90,14 +103,17 @@ class LocalRunner(Runner):
             cpu_cores=self._slots.cpu_cores,
             ram_gb=self._slots.ram_bytes / GIGABYTE,
             gpus=len(self._slots.gpus),
+            containers=self._containers.names,
         )
+
+    @override
+    def require(self, environment: Environment) -> None:
+        self._containers.require(environment)
 
     @override
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:
         check_spec(spec)
-        if spec.environment.kind == "container":
-            detail = "The local runner runs Python environments and system commands, not container images."
-            raise UnsupportedError(detail, field="environment.kind")
+        self.require(spec.environment)
         self._slots.check(spec.resources)
         with self._guard:
             self._refuse_if_closed()
@@ -128,7 +144,7 @@ class LocalRunner(Runner):
         lock = folder.lock()
         if lock is None:
             return
-        attempt = Attempt(spec, folder, sink, self._machine, lock)
+        attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder), lock)
         self._live[spec.id] = attempt
         self._slots.queue(
             spec.id, spec.resources, lambda grant: self._launch(attempt, lambda: attempt.run(grant.gpus), grant)
@@ -191,7 +207,7 @@ class LocalRunner(Runner):
         lock = folder.lock()
         if lock is None:
             return
-        attempt = Attempt(spec, folder, sink, self._machine, lock)
+        attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder), lock)
         self._live[spec.id] = attempt
         if folder.exit_code() is None and is_alive(identity):
             grant = self._slots.take(spec.resources, folder.gpus())

@@ -34,7 +34,7 @@ class TestLocalSandboxed(RunnerContract):
             pytest.fail(reason) if required else pytest.skip(reason)
 
     def open_runner(self, work_root: Path) -> Runner:
-        return LocalRunner(work_root, slots=2, sandbox="bubblewrap", grace_s=0.2)
+        return LocalRunner(work_root, slots=2, sandbox="bubblewrap", grace_s=0.2, observe="none")
 
     def test_declares_what_it_enforces(self, runner: Runner) -> None:
         declared = runner.capabilities
@@ -45,13 +45,33 @@ class TestLocalSandboxed(RunnerContract):
 
 class TestLocalPlain(RunnerContract):
     def open_runner(self, work_root: Path) -> Runner:
-        return LocalRunner(work_root, slots=2, sandbox="none", grace_s=0.2)
+        return LocalRunner(work_root, slots=2, sandbox="none", grace_s=0.2, observe="none")
 
     def test_declares_what_it_does_not_enforce(self, runner: Runner) -> None:
         declared = runner.capabilities
         assert not declared.confines_files
         assert not declared.confines_network
         assert not declared.contains_processes
+
+
+class _Observed:
+    """Every task is watched by strace, also those without inputs."""
+
+    @pytest.fixture(autouse=True)
+    def _needs_strace(self, strace: str) -> None:
+        assert strace
+
+
+@pytest.mark.service
+class TestLocalSandboxedObserved(_Observed, TestLocalSandboxed):
+    def open_runner(self, work_root: Path) -> Runner:
+        return LocalRunner(work_root, slots=2, sandbox="bubblewrap", grace_s=0.2, observe="strace")
+
+
+@pytest.mark.service
+class TestLocalPlainObserved(_Observed, TestLocalPlain):
+    def open_runner(self, work_root: Path) -> Runner:
+        return LocalRunner(work_root, slots=2, sandbox="none", grace_s=0.2, observe="strace")
 
 
 class TestSlurm(RunnerContract):
