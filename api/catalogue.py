@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from api.identity import Identity, grant_alias, new_token
 from api.rebuilding import Rebuilding
 from api.settings import Settings, load_settings, refusal_of, split_account, write_engines
 from api.task_news import TaskNews
+from api.task_paces import Paces
 from catalog.doi.registrar import DataCiteRegistrar, OfflineRegistrar, Registrar
 from catalog.model import Commit, Put, Record
 from catalog.repository import Repository
@@ -57,6 +58,8 @@ class Catalogue:
     registrar: Registrar
     record: Record
     task_news: TaskNews = field(default_factory=TaskNews)
+    paces: Paces = field(default_factory=Paces)
+    before_close: list[Callable[[], None]] = field(default_factory=list)
     rebuilding: Rebuilding = field(default_factory=Rebuilding)
     _search: SearchIndex | None = None
     _runners: dict[str, Runner] = field(default_factory=dict)
@@ -157,6 +160,8 @@ class Catalogue:
 
     def close(self) -> None:
         """Stop runners and release every file; harmless to repeat."""
+        while self.before_close:
+            self.before_close.pop()()
         for runner in self._runners.values():
             runner.close()
         self._runners.clear()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+Follower = Callable[[str, bool], None]
+"""Called with the id of a task or batch that changed, and whether it ended."""
 
 
 class TaskNews:
@@ -14,13 +17,22 @@ class TaskNews:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, set[Listener]] = {}
+        self._followers: tuple[Follower, ...] = ()
 
-    def tell(self, task_id: str) -> None:
-        """Wake everybody who waits for this task; called from any thread, after the ledger has the change."""
+    def tell(self, task_id: str, *, ended: bool = False, batch: str | None = None) -> None:
+        """Wake everybody who waits for this task or its batch; called from any thread, once the ledger has it."""
         with self._lock:
-            listeners = tuple(self._waiting.get(task_id, ()))
+            listeners = [*self._waiting.get(task_id, ()), *self._waiting.get(batch or "", ())]
+            followers = self._followers
         for listener in listeners:
             listener.wake()
+        for follow in followers:
+            follow(task_id, ended)
+
+    def follow(self, follower: Follower) -> None:
+        """Call a function, that must not wait, at every change of any task."""
+        with self._lock:
+            self._followers = (*self._followers, follower)
 
     @contextmanager
     def listening(self, task_id: str) -> Iterator[Listener]:

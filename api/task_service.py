@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from api.catalogue import Catalogue
 from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
 from api.operations.outputs import dataset_path, derivative_for, output_puts
+from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
@@ -21,13 +23,21 @@ from executors.pipelines.descriptor import PipelineDescriptor
 from executors.rerun.datalad_record import datalad_run_record
 from executors.runner import STREAMS
 from executors.states import EventKind, IllegalTransitionError, TaskState
-from ontology.errors import ConflictError, NotFoundError, RequirementFailedError, SillageError
+from ontology.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    NotFoundError,
+    RequirementFailedError,
+    SillageError,
+    StorageFullError,
+)
 from ontology.identifiers import last_part
 
 logger = logging.getLogger(__name__)
 
 REMARKS = frozenset({EventKind.WARN, EventKind.PROGRESS})
 LOG_LIMIT = 50_000_000
+TOOLS_AWAY_S = 30.0
 
 
 class TaskService:
@@ -38,23 +48,48 @@ class TaskService:
 
     def submit(self, task: Record) -> None:
         """Hand a queued task to its runner; one that cannot be handed over ends in an error, with the reason."""
+        try:
+            self.hand_over(task)
+        except SillageError as error:
+            self._refuse(task, error)
+
+    def hand_over(self, task: Record) -> bool:
+        """Hand a queued task to its runner; False when it has this attempt already.
+
+        A task that its runner refuses ends in an error, with the reason.
+
+        Raises:
+            BackendUnavailableError: The runner takes nothing now; the task waits.
+            StorageFullError: As above.
+        """
         runner = self._catalogue.runner(task.document["runner"])
         try:
             refuse_at_start(self._catalogue, task)
+            if task.document["attempt"] > 1:
+                with suppress(NotFoundError):
+                    # The ledger knows of the end of an attempt before the runner has put its tools away.
+                    runner.wait(task.id, timeout=TOOLS_AWAY_S)
             runner.submit(spec_of(self._catalogue, task), self.receive)
         except ConflictError:
             logger.debug("task %s was taken up already", task.id)
+            return False
+        except (BackendUnavailableError, StorageFullError):
+            raise
         except SillageError as error:
-            self.receive(
-                task.id,
-                TaskEvent(
-                    kind=EventKind.ABORT,
-                    state=TaskState.SYSTEM_ERROR,
-                    attempt=task.document["attempt"],
-                    reason=error.code,
-                    detail=error.detail,
-                ),
-            )
+            self._refuse(task, error)
+        return True
+
+    def _refuse(self, task: Record, error: SillageError) -> None:
+        self.receive(
+            task.id,
+            TaskEvent(
+                kind=EventKind.ABORT,
+                state=TaskState.SYSTEM_ERROR,
+                attempt=task.document["attempt"],
+                reason=error.code,
+                detail=error.detail,
+            ),
+        )
 
     def resume(self) -> None:
         """Go on after a restart: compare every unfinished task with what its runner knows."""
@@ -66,7 +101,13 @@ class TaskService:
             )
             by_runner.setdefault(task.document["runner"], []).append(known)
         for name, tasks in by_runner.items():
-            self._catalogue.runner(name).reconcile(tasks, self.receive)
+            runner = self._catalogue.runner(name)
+            runner.reconcile(tasks, self.receive)
+            for each in tasks:
+                if each.state is TaskState.CANCELING:
+                    with suppress(NotFoundError):
+                        # Whoever wrote down the wish may have been killed before the runner heard of it.
+                        runner.cancel(each.task_id)
 
     def _spec_or_none(self, task: Record) -> TaskSpec | None:
         try:
@@ -94,10 +135,12 @@ class TaskService:
                 self._record(task, event, state)
             except RequirementFailedError:
                 continue
-            self._catalogue.task_news.tell(task_id)
+            self._catalogue.task_news.tell(task_id, ended=state.is_final, batch=task.document.get("batch"))
             if event.kind is EventKind.INITIALIZE:
                 self._stop_if_refused(task)
             if state.is_final:
+                if task.document.get("batch"):
+                    self._catalogue.paces.note(task.document["batch"], {**task.document, "end_time": event.time})
                 self._let_go(task)
             return
 
@@ -108,6 +151,8 @@ class TaskService:
         puts: list[Put] = []
         if event.kind is EventKind.COMPLETE and event.outputs:
             puts, document["outputs"] = self._keep(task, event)
+        if event.kind is EventKind.COMPLETE:
+            document["work"] = self._work(task, event)
         final = state.is_final
         self._catalogue.repository.commit(
             Commit(
@@ -127,6 +172,13 @@ class TaskService:
             self._catalogue.runner(task.document["runner"]).cancel(task.id)
         except NotFoundError:
             logger.warning("task %s may not start, and its runner does not know it", task.id)
+
+    def _work(self, task: Record, event: TaskEvent) -> str | None:
+        """Return the digest by which identical work is found; None where there is none."""
+        try:
+            return digest_after(self._catalogue, task, spec_of(self._catalogue, task), event)
+        except SillageError:
+            return None
 
     def _explained(self, task: Record, event: TaskEvent) -> str | None:
         """Return what the descriptor says of an exit code (Boutiques ``error-codes``), or what the runner said."""
@@ -171,9 +223,19 @@ class TaskService:
 
 
 def pending(catalogue: Catalogue) -> list[Record]:
-    """Return the tasks that have not ended."""
+    """Return the tasks that have not ended and that a runner may know of.
+
+    Those of a batch are still in the queue when they are handed over: the batch keeps a list of them.
+    """
     edges = catalogue.repository.edges_to([catalogue.iri], [PENDING])
-    return list(catalogue.repository.get_many([edge.source for edge in edges]).values())
+    found = catalogue.repository.get_many([edge.source for edge in edges])
+    handed = {iri for record in found.values() for iri in record.document.get("window", ())}
+    found |= catalogue.repository.get_many(handed - found.keys())
+    return [
+        record
+        for record in found.values()
+        if record.type == "Task" and not TaskState(record.document["state"]).is_final
+    ]
 
 
 def log_folder(catalogue: Catalogue, task_id: str) -> Path:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from api.access import Permission, Principal
+from api.batch_worker import BatchWorker
 from api.catalogue import Catalogue
-from api.operations import certificates, records
+from api.operations import batches, certificates, records
+from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
+from api.operations.batches import change_batch
 from api.operations.pipeline_versions import version_of
 from api.operations.pipelines import environment_for, pinned_of
-from api.operations.planning import PlannedTask, Planner
-from api.operations.task_specs import task_put
+from api.operations.planning import PlannedInput, Planner
+from api.operations.task_specs import state_node, task_put
 from api.task_service import TaskService, read_log
 from api.wire import page_body, record_body, summary_body
-from catalog.model import Commit, MustBeAt, Page, Put, Record
+from catalog.model import Commit, MustBeAt, Page, Record
 from executors.model import utc_now
 from executors.pipelines.descriptor import PipelineDescriptor
 from executors.states import EventKind, TaskState, transition
@@ -24,9 +27,7 @@ from ontology.errors import (
     NotFoundError,
     NotPermittedError,
     RequirementFailedError,
-    UnsupportedError,
 )
-from ontology.identifiers import new_iri
 
 TASKS = frozenset({"Task", "TaskBatch"})
 ATTEMPTS_TO_CANCEL = 5
@@ -36,6 +37,7 @@ def start_service(catalogue: Catalogue) -> None:
     """Finish what a stopped or killed service left behind: half-written data, and tasks that have not ended."""
     catalogue.store.recover()
     TaskService(catalogue).resume()
+    BatchWorker(catalogue).start()
 
 
 def submit(
@@ -47,8 +49,12 @@ def submit(
     inputs: Mapping[str, Sequence[str]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     runner: str | None = None,
+    reuse: bool = False,
 ) -> dict[str, Any]:
     """Submit a pipeline: one task, or a batch with one per participant; return before they have run.
+
+    Of a batch the first items are planned now, so that what is wrong with all of them is refused at once; a worker of
+    the service plans the others. With ``reuse`` a task that was done before takes over its outputs and is not run.
 
     Raises:
         NotPermittedError: The caller may not run pipelines, or not on these data.
@@ -69,7 +75,6 @@ def submit(
     descriptor.check_parameters(given)
     _require_runnable(catalogue, version, descriptor, name)
     catalogue.refresh_search()
-    plan = Planner(catalogue, principal, descriptor).plan(cohort=frozen, named=inputs or {})
     common = {
         "name": descriptor.name,
         "pipeline": version.id,
@@ -82,15 +87,27 @@ def submit(
         "principal": principal.agent,
         "certificate": found.to_json(),
         "remarks": [warning] if warning else [],
+        "reuse": reuse,
     }
-    puts = [task_put(catalogue, new_iri(), _document(task, common)) for task in plan.tasks]
-    batch = _batch_put(puts, common, plan.refused) if frozen is not None and len(puts) + len(plan.refused) > 1 else None
-    changes = [*puts, *([batch] if batch else [])]
-    catalogue.repository.commit(Commit(principal=principal.agent, action="task.submit", changes=changes))
-    service = TaskService(catalogue)
-    for put in puts:
-        service.submit(catalogue.repository.get(put.id))
-    return show(catalogue, principal, batch.id if batch else puts[0].id)
+    members = [member["participant"] for member in frozen.document["members"]] if frozen is not None else []
+    planner = Planner(catalogue, principal, descriptor)
+    if frozen is not None and len(members) > 1 and descriptor.level != "group":
+        named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs or {}))}
+        document = batches.batch_document(common, frozen, named=named)
+        return show(catalogue, principal, submit_batch(catalogue, principal, document, members))
+    plan = planner.plan(cohort=frozen, named=inputs or {})
+    put = queued_put(catalogue, principal, task_document(plan.tasks[0], common))
+    catalogue.repository.commit(Commit(principal=principal.agent, action="task.submit", changes=[put]))
+    if not TaskState(put.document["state"]).is_final:
+        TaskService(catalogue).submit(catalogue.repository.get(put.id))
+    return show(catalogue, principal, put.id)
+
+
+def _by_input(files: Sequence[PlannedInput]) -> Iterable[tuple[str, list[PlannedInput]]]:
+    found: dict[str, list[PlannedInput]] = {}
+    for file in files:
+        found.setdefault(file.input, []).append(file)
+    return found.items()
 
 
 def _require_runnable(catalogue: Catalogue, version: Record, descriptor: PipelineDescriptor, runner: str) -> None:
@@ -98,7 +115,7 @@ def _require_runnable(catalogue: Catalogue, version: Record, descriptor: Pipelin
 
     Raises:
         NotPermittedError: It asks for the network, and the policy does not allow it.
-        UnsupportedError: Its environment is an image, and the runner runs none.
+        UnsupportedError: Its environment is an image, and the runner runs none, or does not have this one.
         ValidationFailedError: The environment is not what the descriptor is locked to.
     """
     if descriptor.network and not catalogue.settings.allow_network:
@@ -106,13 +123,7 @@ def _require_runnable(catalogue: Catalogue, version: Record, descriptor: Pipelin
             f"{descriptor.name} asks for the network, which pipelines may not have here",
             next_step="An administrator can set allow_network.",
         )
-    environment = environment_for(pinned_of(version), catalogue.settings.pythons)
-    if environment.kind == "container" and runner in ("local", "slurm"):
-        raise UnsupportedError(
-            f"{descriptor.name} runs in a container image, and the runner {runner} runs none yet",
-            field="runner",
-            next_step="Describe a python or system environment, or use a runner that has images.",
-        )
+    catalogue.runner(runner).require(environment_for(pinned_of(version), catalogue.settings.pythons))
 
 
 def read_parameters(descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,80 +147,12 @@ def _read_parameter(type: str | None, value: Any) -> Any:
     return value
 
 
-def _document(task: PlannedTask, common: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **common,
-        "label": task.label,
-        "state": transition(TaskState.UNKNOWN, EventKind.SUBMIT).value,
-        "attempt": 1,
-        "participant": task.participant,
-        "datasets": sorted(task.datasets),
-        "inputs": [item.to_json() for item in task.inputs],
-        "outputs": [],
-        "exit_code": None,
-        "creation_time": utc_now(),
-    }
-
-
-def _batch_put(puts: Sequence[Put], common: Mapping[str, Any], refused: Sequence[Mapping[str, Any]]) -> Put:
-    document = {
-        "label": f"{common['pipeline_name']} over a cohort",
-        "pipeline": common["pipeline"],
-        "pipeline_name": common["pipeline_name"],
-        "pipeline_version": common["pipeline_version"],
-        "cohort": common["cohort"],
-        "tasks": [put.id for put in puts],
-        "datasets": sorted({iri for put in puts for iri in put.document["datasets"]}),
-        "refused": [dict(item) for item in refused],
-    }
-    return Put(id=new_iri(), type="TaskBatch", document=document, action="task.submit-batch")
-
-
 def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
     """Return a task with inputs, outputs and record; or a batch with the state of each of its tasks."""
     record = records.find(catalogue, principal, reference, types=TASKS)
     if record.type == "TaskBatch":
-        return _batch_body(catalogue, principal, record)
+        return batches.body(catalogue, principal, record)
     return record_body(record, principal)
-
-
-def _batch_body(catalogue: Catalogue, principal: Principal, record: Record) -> dict[str, Any]:
-    known = catalogue.repository.get_many(record.document["tasks"])
-    tasks = [known[iri] for iri in record.document["tasks"] if iri in known]
-    states = [TaskState(task.document["state"]) for task in tasks]
-    items = [
-        {
-            "id": task.id,
-            "type": "Task",
-            "state": task.document["state"],
-            "label": task.document["label"],
-            "participant": task.document.get("participant"),
-            "reason": task.document.get("detail") or task.document.get("reason"),
-            "outputs": len(task.document["outputs"]),
-        }
-        for task in tasks
-    ]
-    return {
-        **record_body(record, principal),
-        "state": _batch_state(states, refused=bool(record.document["refused"])).value,
-        "items": items,
-        "total": len(items),
-        "complete": states.count(TaskState.COMPLETE),
-        "next": None,
-        "inputs": [],
-        "outputs": [output for task in tasks for output in task.document["outputs"]],
-        "exit_code": None,
-    }
-
-
-def _batch_state(states: Sequence[TaskState], *, refused: bool) -> TaskState:
-    if not all(state.is_final for state in states):
-        return TaskState.RUNNING if any(state is not TaskState.QUEUED for state in states) else TaskState.QUEUED
-    if all(state is TaskState.COMPLETE for state in states) and not refused:
-        return TaskState.COMPLETE
-    if all(state is TaskState.CANCELED for state in states):
-        return TaskState.CANCELED
-    return TaskState.EXECUTOR_ERROR
 
 
 def listing(
@@ -217,46 +160,86 @@ def listing(
     principal: Principal,
     *,
     state: str | None = None,
+    pipeline: str | None = None,
+    batch: str | None = None,
+    batches_only: bool = False,
     cursor: str | None = None,
     limit: int = 100,
 ) -> dict[str, Any]:
-    """Return one page of the tasks that the caller may see, oldest first."""
-    if state is not None and state not in TaskState.__members__:
-        raise InvalidRequestError(
-            f"{state!r} is not a task state", field="state", next_step=f"One of: {', '.join(TaskState)}."
-        )
-    page = catalogue.repository.list_records("Task", cursor=cursor, limit=limit)
-    seen = [r for r in page.items if principal.may(Permission.READ, r) and state in (None, r.document["state"])]
-    total = page.total - (len(page.items) - len(seen))
-    return page_body(Page(seen, total, page.next), summary_body)
+    """Return one page of the tasks that the caller may see, oldest first; filtered by an index, not by reading all.
+
+    Args:
+        catalogue: The catalogue.
+        principal: Who asks.
+        state: Only tasks in this state.
+        pipeline: Only tasks of this pipeline version; a pipeline's name means its newest version.
+        batch: Only tasks of this batch.
+        batches_only: Batches instead of tasks; the filters above are not for them.
+        cursor: The ``next`` of the page before.
+        limit: At most so many.
+
+    Raises:
+        InvalidRequestError: There is no such state, or filters are for tasks and batches were asked for.
+        NotFoundError: There is no such pipeline or batch.
+    """
+    wanted = None if state is None else batches.checked_state(state)
+    if batches_only and (wanted or pipeline or batch):
+        raise InvalidRequestError("batches are listed without a filter", field="type")
+    scope = catalogue.iri if wanted else None
+    if pipeline is not None:
+        scope = version_of(catalogue, principal, pipeline).id
+    if batch is not None:
+        found = records.find(catalogue, principal, batch, types=batches.BATCH)
+        if pipeline is not None and found.document["pipeline"] != scope:
+            return {"items": [], "total": 0, "next": None}
+        scope = found.id
+    target = state_node(scope, wanted) if scope and wanted else scope
+    kind = "TaskBatch" if batches_only else "Task"
+    page = catalogue.repository.list_records(kind, part_of=target, cursor=cursor, limit=limit)
+    seen = [record for record in page.items if principal.may(Permission.READ, record)]
+    body = page_body(Page(seen, page.total - (len(page.items) - len(seen)), page.next), summary_body)
+    return {**body, "items": [_summary(catalogue, item) for item in body["items"]]}
+
+
+def _summary(catalogue: Catalogue, item: dict[str, Any]) -> dict[str, Any]:
+    """Return what a listing shows of a task, or of a batch with its state, which no record holds."""
+    if item["type"] != "TaskBatch":
+        return item
+    counted = batches.counts(catalogue, item["id"])
+    state = batches.state_of(catalogue.repository.get(item["id"]).document, counted)
+    return {**item, "state": state.value, "total": item["planned"], "complete": counted.get(TaskState.COMPLETE, 0)}
 
 
 def cancel(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
-    """Cancel a task, or every unfinished task of a batch; nothing of them is left running.
+    """Cancel a task, of which nothing is left running then, or a batch, whose tasks are stopped one after the other.
 
     Raises:
-        ConflictError: The task has ended.
+        ConflictError: It has ended.
     """
     record = records.find(catalogue, principal, reference, types=TASKS, permission=Permission.RUN)
     principal.require(Permission.RUN)
     if record.type == "Task":
         _cancel_one(catalogue, principal, record.id)
     else:
-        for task in catalogue.repository.get_many(record.document["tasks"]).values():
-            if not TaskState(task.document["state"]).is_final:
-                _cancel_one(catalogue, principal, task.id)
+        batches.cancel(catalogue, principal, record)
     return show(catalogue, principal, record.id)
 
 
 def _cancel_one(catalogue: Catalogue, principal: Principal, iri: str) -> None:
     for _ in range(ATTEMPTS_TO_CANCEL):
         task = catalogue.repository.get(iri)
-        state = transition(TaskState(task.document["state"]), EventKind.CANCEL)
+        waits = _waits(catalogue, task)
+        kind = EventKind.STOP if waits else EventKind.CANCEL
+        state = transition(TaskState(task.document["state"]), kind)
+        ended = {"end_time": utc_now(), "reason": "canceled"} if waits else {}
         try:
-            _change(catalogue, principal, task, "task.cancel", {**task.document, "state": state.value})
+            _change(catalogue, principal, task, f"task.{kind}", {**task.document, **ended, "state": state.value})
             break
         except RequirementFailedError:
             continue
+    catalogue.task_news.tell(iri, ended=waits, batch=task.document.get("batch"))
+    if waits:
+        return
     runner = catalogue.runner(task.document["runner"])
     try:
         runner.cancel(iri)
@@ -264,6 +247,14 @@ def _cancel_one(catalogue: Catalogue, principal: Principal, iri: str) -> None:
     except NotFoundError:
         # Its runner never took it, or lives in another process, which sees the new state in the ledger.
         TaskService(catalogue).resume()
+
+
+def _waits(catalogue: Catalogue, task: Record) -> bool:
+    """Tell whether a task is in a batch's queue, and no runner was given it."""
+    batch = task.document.get("batch")
+    if not batch or task.document["state"] != TaskState.QUEUED:
+        return False
+    return task.id not in catalogue.repository.get(batch).document["window"]
 
 
 def retry(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
@@ -274,21 +265,25 @@ def retry(catalogue: Catalogue, principal: Principal, reference: str) -> dict[st
     """
     record = records.find(catalogue, principal, reference, types=TASKS, permission=Permission.RUN)
     principal.require(Permission.RUN)
-    if record.type == "Task":
-        failed = [record]
+    if record.type == "TaskBatch":
+        batches.retry(catalogue, principal, record)
+        return show(catalogue, principal, record.id)
+    state = transition(TaskState(record.document["state"]), EventKind.RETRY)
+    document = {**record.document, **fresh_attempt(record), "state": state.value}
+    batch = document.get("batch")
+    if batch is None:
+        _change(catalogue, principal, record, "task.retry", document)
+        TaskService(catalogue).submit(catalogue.repository.get(record.id))
     else:
-        tasks = catalogue.repository.get_many(record.document["tasks"]).values()
-        failed = [task for task in tasks if TaskState(task.document["state"]).is_retryable]
-    service = TaskService(catalogue)
-    for task in failed:
-        state = transition(TaskState(task.document["state"]), EventKind.RETRY)
-        with suppress(NotFoundError):
-            # The ledger knows of the end before the runner has put its tools away.
-            catalogue.runner(task.document["runner"]).wait(task.id, timeout=30)
-        fresh = {"state": state.value, "attempt": task.document["attempt"] + 1, "exit_code": None}
-        fresh |= {"reason": None, "detail": None, "record": None, "end_time": None, "outputs": []}
-        _change(catalogue, principal, task, "task.retry", {**task.document, **fresh})
-        service.submit(catalogue.repository.get(task.id))
+        change_batch(
+            catalogue,
+            batch,
+            batches.reopened,
+            action="task.reopen-batch",
+            principal=principal.agent,
+            changes=[task_put(catalogue, record.id, document, action="task.retry")],
+            requirements=[MustBeAt(record.id, record.version)],
+        )
     return show(catalogue, principal, record.id)
 
 
