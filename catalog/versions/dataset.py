@@ -10,6 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from catalog.versions.folder import ATTRIBUTES
@@ -59,6 +60,12 @@ def datalad_id(repository: Repository, commit: str) -> str | None:
         return str(uuid.UUID(text)) if output.status == 0 else None
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=256)
+def own_datalad_id(repository: Repository, commit: str) -> str | None:
+    """Return the identifier of a dataset of the store, which never changes; asked once."""
+    return datalad_id(repository, commit)
 
 
 def refresh_index(repository: Repository) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from catalog.versions.annex import link_target, location_log
 from catalog.versions.git import AUTHOR, MAIL, Repository, git_annex, require_success
-from catalog.versions.git_tree import LINK, parse_batch
+from catalog.versions.git_tree import LINK, SUBMODULE, parse_batch
 from ontology.errors import BackendUnavailableError
 
 ANNEX_BRANCH = "refs/heads/git-annex"
@@ -20,7 +20,7 @@ ANNEX_BRANCH = "refs/heads/git-annex"
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """What one path of a commit shall be: file content, or the target of a symbolic link."""
+    """What one path of a commit shall be: file content, the target of a symbolic link, or a subdataset's commit."""
 
     path: str
     mode: str
@@ -30,7 +30,31 @@ class Blob:
     @property
     def oid(self) -> str:
         """Name of the git object (SHA-1, which is what git uses here; not a measure of integrity of ours)."""
-        return blob_oid(self.data)
+        return self.data.decode() if self.is_subdataset else blob_oid(self.data)
+
+    @property
+    def is_subdataset(self) -> bool:
+        """Whether it is the commit of another dataset; the data are its name."""
+        return self.mode == SUBMODULE
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLocations:
+    """What the branch ``git-annex`` says of some keys: its tip, and the names of those location logs that exist."""
+
+    tip: str
+    logs: Mapping[str, str]
+
+    @classmethod
+    def of(cls, tip: tuple[str, str] | None, logs: Mapping[str, tuple[str, str] | None]) -> KnownLocations:
+        """Return it from the git objects that were found.
+
+        Raises:
+            BackendUnavailableError: There is no such branch.
+        """
+        if tip is None:
+            raise BackendUnavailableError("the dataset has no branch git-annex", next_step="Run: git annex init")
+        return cls(tip[1], {key: found[1] for key, found in logs.items() if found is not None})
 
 
 def blob_oid(data: bytes) -> str:
@@ -62,6 +86,19 @@ def head(repository: Repository, reference: str = "HEAD") -> tuple[str, str] | N
     return (lines[0], lines[1]) if output.status == 0 and len(lines) == 2 else None
 
 
+def tip(repository: Repository) -> str | None:
+    """Return the commit that is checked out; read from where git keeps it, which takes no process."""
+    try:
+        kind, _, name = (repository.git_dir / "HEAD").read_text().strip().partition(": ")
+        said = (repository.common_dir / name).read_text().strip() if kind == "ref" else kind
+        if len(said) in (40, 64) and set(said) <= set("0123456789abcdef"):
+            return said
+    except OSError:
+        pass  # kept with others in one file
+    found = head(repository)
+    return found[0] if found is not None else None
+
+
 def commit(
     repository: Repository,
     *,
@@ -70,11 +107,12 @@ def commit(
     message: str,
     blobs: Iterable[Blob],
     removed: Collection[str] = (),
+    known: KnownLocations | None = None,
 ) -> str:
     """Commit ``blobs`` on top of ``parent`` and return the commit's name; the working tree is not touched.
 
     The locations are on disk before the commit that needs them, so that a crash between the two leaves only
-    a location too many, of content that is indeed there.
+    a location too many, of content that is indeed there. What is ``known`` of the locations is not asked again.
 
     Raises:
         BackendUnavailableError: git failed, or somebody else committed to the branch meanwhile.
@@ -82,10 +120,13 @@ def commit(
     """
     listed = list(blobs)
     stream = [b"feature done\n"]
-    stream += _locations(repository, sorted({blob.key for blob in listed if blob.key is not None}))
+    stream += _locations(repository, sorted({blob.key for blob in listed if blob.key is not None}), known)
     stream += _commit_head(branch, message, parent, mark=True)
     stream += [b"D %b\n" % _quote(path) for path in removed]
     for blob in listed:
+        if blob.is_subdataset:
+            stream.append(b"M %b %b %b\n" % (SUBMODULE.encode(), blob.data, _quote(blob.path)))
+            continue
         stream.append(b"M %b inline %b\n" % (blob.mode.encode(), _quote(blob.path)))
         stream.append(b"data %d\n%b\n" % (len(blob.data), blob.data))
     stream.append(b"\nget-mark :1\ndone\n")
@@ -106,13 +147,13 @@ def _commit_head(branch: str, message: str, parent: str | None, *, mark: bool) -
     return lines
 
 
-def _locations(repository: Repository, keys: Sequence[str]) -> list[bytes]:
+def _locations(repository: Repository, keys: Sequence[str], given: KnownLocations | None) -> list[bytes]:
     """Return the commit to the branch ``git-annex`` that says: the content of these keys is here."""
     if not keys:
         return []
     uuid = annex_uuid(repository)
-    tip = _settled_tip(repository)
-    known = _known_locations(repository, tip, keys)
+    given = given or _look_up(repository, keys)
+    tip, known = given.tip, _read_logs(repository, given.logs)
     fresh = b"%ds 1 %b\n" % (int(time.time()), uuid)
     here = b" 1 " + uuid
     stream = [b"blob\nmark :2\ndata %d\n%b\n" % (len(fresh), fresh)]
@@ -129,22 +170,38 @@ def _locations(repository: Repository, keys: Sequence[str]) -> list[bytes]:
     return [*stream, *_commit_head(ANNEX_BRANCH, "update", tip, mark=False), *body, b"\ncheckpoint\n\n"]
 
 
-def _settled_tip(repository: Repository) -> str:
-    """Return the tip of the branch ``git-annex``, once git-annex has committed what it may hold back."""
+def settle(repository: Repository) -> None:
+    """Have git-annex commit what it may hold back."""
     journal = repository.annex / "journal"
     if journal.is_dir() and any(journal.iterdir()):
         require_success("git annex merge", git_annex(repository.path, "merge"))
-    found = head(repository, ANNEX_BRANCH)
-    if found is None:
-        raise BackendUnavailableError("the dataset has no branch git-annex", next_step="Run: git annex init")
-    return found[0]
 
 
-def _known_locations(repository: Repository, tip: str, keys: Sequence[str]) -> Mapping[str, bytes]:
-    """Return the location logs that exist: usually none, since content is new."""
-    given = "".join(f"{tip}:{location_log(key)}\n" for key in keys).encode()
+def look_up(repository: Repository, names: Sequence[str]) -> list[tuple[str, str] | None]:
+    """Return kind and name of the git object that each of some names means (gitrevisions(7)); None where there is none.
+
+    Raises:
+        BackendUnavailableError: git failed.
+    """
+    given = "".join(f"{name}\n" for name in names).encode()
     lines = repository.git("cat-file", "--batch-check", "--buffer", given=given).split(b"\n")
-    oids = {key: line.split(b" ")[0].decode() for key, line in zip(keys, lines, strict=False) if b" blob " in line}
+    found: list[tuple[str, str] | None] = []
+    for _, line in zip(names, lines, strict=False):
+        words = line.split(b" ")
+        # Of a name with blanks that means nothing git says "NAME missing", which has as many words.
+        there = len(words) == 3 and words[2].isdigit() and words[1] in (b"blob", b"tree", b"commit")
+        found.append((words[1].decode(), words[0].decode()) if there else None)
+    return found
+
+
+def _look_up(repository: Repository, keys: Sequence[str]) -> KnownLocations:
+    settle(repository)
+    tip, *logs = look_up(repository, [ANNEX_BRANCH, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)])
+    return KnownLocations.of(tip, dict(zip(keys, logs, strict=True)))
+
+
+def _read_logs(repository: Repository, oids: Mapping[str, str]) -> Mapping[str, bytes]:
+    """Return the location logs that exist: usually none, since content is new."""
     if not oids:
         return {}
     wanted = "".join(f"{oid}\n" for oid in sorted(set(oids.values()))).encode()
@@ -187,8 +244,10 @@ def write_working_tree(root: Path, blobs: Iterable[Blob]) -> None:
 
 
 def write_blob(place: Path, blob: Blob) -> None:
-    """Write one blob as a file or link at ``place``, where nothing is."""
-    if blob.mode == LINK:
+    """Write one blob as a file or link at ``place``, where nothing is; a subdataset is an empty folder."""
+    if blob.is_subdataset:
+        place.mkdir(exist_ok=True)
+    elif blob.mode == LINK:
         os.symlink(os.fsdecode(blob.data), place)
     else:
         place.write_bytes(blob.data)

@@ -34,6 +34,23 @@ class Versioned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subdataset:
+    """A dataset that another one points at, at one commit (git submodule, DataLad subdataset).
+
+    Attributes:
+        url: Where to clone it from, relative to where the other one was cloned from: no path of this machine.
+        commit: Full name of the commit.
+        datalad_id: Its DataLad identifier.
+        public_url: Where else it can be had.
+    """
+
+    url: str
+    commit: str
+    datalad_id: str | None = None
+    public_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """A release tag: its name, the commit that it means, and that commit's time (UTC, RFC 3339)."""
 

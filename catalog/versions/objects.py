@@ -21,10 +21,24 @@ from ontology.errors import BackendUnavailableError, IntegrityError, NotFoundErr
 _FICLONE = 0x40049409
 _CHUNK = 1024 * 1024
 _LOCKS = 64
+_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+_SEARCHABLE = _READABLE | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _NO_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ETXTBSY})
 
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
+
+
+_FEW = 8
+"""So many files are synchronised one by one; of more, all that the file system holds back is written at once."""
+
+Fingerprint = tuple[int, int, int, int, int]
+"""Device, inode, size, time of modification, time of change: as long as they stay, so does the content."""
+
+
+def fingerprint(about: os.stat_result) -> Fingerprint:
+    """Return what tells whether a file has changed since it was looked at."""
+    return (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
 
 @contextlib.contextmanager
@@ -58,7 +72,8 @@ class AnnexObjects:
         os.makedirs(self._incoming, exist_ok=True)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._folders: set[str] = set()
-        self._unsynchronised: set[str] = set()
+        self._adopted: list[str] = []
+        self._here: set[str] = set()
         self._can_clone = True
 
     def has(self, key: str) -> bool:
@@ -93,26 +108,100 @@ class AnnexObjects:
                 _remove(temporary)
         return key, size
 
-    def adopt(self, staged: Path, key: str, *, sha256: str, path: str) -> None:
-        """Make a staged file, which is ours, the content of a key: by a second name where that is possible.
+    def adopt(self, staged: Path, path: str, *, sha256: str, seen: Fingerprint | None = None) -> str | None:
+        """Make a staged file, which is ours, an object: by a second name where that is possible.
+
+        It is read only where its inode is not as it was ``seen`` when its digest was taken.
+
+        Returns:
+            The key; None where there is no such file.
 
         Raises:
             IntegrityError: The staged file does not have the given SHA-256.
             OSError: The disk refused.
         """
+        try:
+            about = os.lstat(staged)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        if fingerprint(about) != seen:
+            _require_digest(_digest(str(staged))[0], sha256, path)
+        key = sha256e_key(path, sha256=sha256, size=about.st_size)
+        if key in self._here:
+            return key
+        self._here.add(key)
+        mode = _SEARCHABLE if about.st_mode & stat.S_IXUSR else _READABLE
+        folder = f"{self._objects}/{hash_dirs(key)[0]}/{key}"
+        if not self._make_folder(folder) or not self._link(staged, f"{folder}/{key}", mode):
+            self._adopt_carefully(staged, key, about, sha256=sha256, path=path)
+        else:
+            os.chmod(folder, _SEARCHABLE)
+            self._adopted.append(folder)
+        return key
+
+    def write(self, content: bytes, path: str) -> str:
+        """Make bytes an object and return its key.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        key = sha256e_key(path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        if not self.has(key):
+            temporary = self._temporary()
+            try:
+                with open(temporary, "xb") as file:
+                    file.write(content)
+                self._settle(temporary, key)
+                self._adopted.append(f"{self._objects}/{hash_dirs(key)[0]}/{key}")
+            finally:
+                _remove(temporary)
+        return key
+
+    def _make_folder(self, folder: str) -> bool:
+        """Make the folder of a key; tell whether it was not there."""
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+            return self._make_folder(folder)
+        return True
+
+    def _link(self, staged: Path, place: str, mode: int) -> bool:
+        """Give a file a second, write-protected name; tell whether the disk can."""
+        try:
+            os.link(staged, place)
+        except OSError as error:
+            if error.errno not in (*_NO_LINK, errno.EEXIST):
+                raise
+            return False
+        os.chmod(place, mode)
+        return True
+
+    def _adopt_carefully(self, staged: Path, key: str, about: os.stat_result, *, sha256: str, path: str) -> None:
+        """Copy a file that cannot be linked; and trust an object that is there only if it is whole.
+
+        A power cut may have left one whose content never reached the disk.
+        """
+        folder = f"{self._objects}/{hash_dirs(key)[0]}/{key}"
+        place = f"{folder}/{key}"
+        self._adopted.append(folder)
+        with contextlib.suppress(FileNotFoundError):
+            there = os.stat(place)
+            if os.path.samestat(there, about) or (there.st_size == about.st_size and _digest(place)[0] == sha256):
+                os.chmod(place, stat.S_IMODE(there.st_mode) & ~_WRITE)
+                os.chmod(folder, _SEARCHABLE)
+                return
+            os.chmod(folder, _SEARCHABLE | stat.S_IWUSR)
+            os.unlink(place)
         temporary = self._temporary()
         try:
-            try:
-                os.link(staged, temporary)
-                digest, _ = _digest(temporary)
-            except OSError as error:
-                if error.errno not in _NO_LINK:
-                    raise
-                with staged.open("rb", buffering=0) as file:
-                    digest, _ = self._copy(file.fileno(), temporary, staged.stat().st_size)
-            if digest != sha256:
-                raise IntegrityError(f"output {path} has SHA-256 {digest}, not {sha256} as recorded", field="sha256")
-            self._settle(temporary, key, durable=True)
+            with staged.open("rb", buffering=0) as file:
+                _require_digest(self._copy(file.fileno(), temporary, about.st_size)[0], sha256, path)
+            self._settle(temporary, key)
         finally:
             _remove(temporary)
 
@@ -153,13 +242,21 @@ class AnnexObjects:
         return False
 
     def synchronise(self) -> None:
-        """Have the disk keep the names of what was adopted, all folders at once; their content it has already.
+        """Have the disk keep what was adopted, with its names: one call for many files.
 
         Raises:
             OSError: The disk refused.
         """
-        while self._unsynchronised:
-            synchronise(self._unsynchronised.pop())
+        if len(self._adopted) > _FEW:
+            synchronise_all(Path(self._objects))
+        else:
+            folders: set[str] = set()
+            for folder in self._adopted:
+                synchronise(f"{folder}/{os.path.basename(folder)}")
+                folders |= {folder, *map(str, Path(folder).parents[:3])}
+            for folder in sorted(folders, reverse=True):
+                synchronise(folder)
+        self._adopted.clear()
 
     def _copy(self, source: int, target: str, size: int) -> tuple[str, int]:
         """Clone where the disk can share blocks, else copy; the digest is that of what was written."""
@@ -184,32 +281,33 @@ class AnnexObjects:
             return False
         return True
 
-    def _settle(self, temporary: str, key: str, *, durable: bool = False, protect: bool = True) -> None:
+    def _settle(self, temporary: str, key: str, *, protect: bool = True) -> None:
         upper, lower = hash_dirs(key)[0].split("/")
-        parents = [self._objects, f"{self._objects}/{upper}", f"{self._objects}/{upper}/{lower}"]
-        folder = f"{parents[-1]}/{key}"
+        above = f"{self._objects}/{upper}/{lower}"
+        folder = f"{above}/{key}"
         place = f"{folder}/{key}"
         if protect:
             os.chmod(temporary, 0o444)
-        if durable:
-            synchronise(temporary)
         with self._locks[hash(key) % len(self._locks)]:
             if os.path.exists(place):
                 return
-            if parents[-1] not in self._folders:
-                os.makedirs(parents[-1], exist_ok=True)
-                self._folders.add(parents[-1])
+            if above not in self._folders:
+                os.makedirs(above, exist_ok=True)
+                self._folders.add(above)
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder)
             mode = stat.S_IMODE(os.stat(folder).st_mode)
             os.chmod(folder, mode | stat.S_IWUSR)
             os.rename(temporary, place)
             os.chmod(folder, mode & ~_WRITE)
-        if durable:
-            self._unsynchronised.update((folder, *parents))
 
     def _temporary(self) -> str:
         return f"{self._incoming}/{uuid.uuid4().hex}"
+
+
+def _require_digest(found: str, sha256: str, path: str) -> None:
+    if found != sha256:
+        raise IntegrityError(f"output {path} has SHA-256 {found}, not {sha256} as recorded", field="sha256")
 
 
 def _read_chunk(source: int) -> bytes:

@@ -6,37 +6,72 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from catalog.versions.annex import key_of_link, sha256e_key
-from catalog.versions.dataset import datalad_id, locked
+from catalog.versions.annex import key_of_link, location_log
+from catalog.versions.dataset import locked, own_datalad_id
 from catalog.versions.git import Repository
-from catalog.versions.history import Blob, annexed, commit, current_branch, head
-from catalog.versions.objects import AnnexObjects, full_disk_reported
+from catalog.versions.history import (
+    ANNEX_BRANCH,
+    Blob,
+    KnownLocations,
+    annexed,
+    commit,
+    current_branch,
+    head,
+    look_up,
+    settle,
+)
+from catalog.versions.objects import AnnexObjects, Fingerprint, full_disk_reported
 from catalog.versions.run_record import run_message
+from catalog.versions.surroundings import Surroundings
 from catalog.versions.working_tree import Change, apply_changes, heal
 from ontology.errors import BackendUnavailableError, ConflictError, InvalidRequestError, NotFoundError
-
-Output = tuple[Path, str, str]
-"""Where the file is staged, its path in the dataset, its SHA-256 in hex."""
 
 _ATTEMPTS = 3
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _FORBIDDEN = frozenset({"", ".", "..", ".git", ".datalad"})
+_OURS = frozenset({".gitmodules", ".gitattributes"})
+
+Places = Mapping[str, tuple[str, str] | None]
+"""Kind and name of the git object at each path of the dataset; None where there is none."""
+
+
+class Output(NamedTuple):
+    """A file to be saved.
+
+    Attributes:
+        staged: Where it is.
+        path: Its path in the dataset.
+        sha256: Digest in hex.
+        seen: What its inode looked like when the digest was taken; as long as it does, the file is not read again.
+    """
+
+    staged: Path
+    path: str
+    sha256: str
+    seen: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What a path of the dataset holds now: the kind of git object and its name."""
+class _Look:
+    """What the dataset holds where something is to be written."""
 
-    kind: str | None
-    oid: str | None
+    parent: str
+    places: Places
+    locations: KnownLocations
 
 
 def save_outputs(
-    repository: Repository, outputs: Sequence[Output], *, message: str, run_record: Mapping[str, Any] | None
+    repository: Repository,
+    outputs: Sequence[Output],
+    *,
+    message: str,
+    run_record: Mapping[str, Any] | None,
+    surroundings: Surroundings,
+    notes: Mapping[str, bytes],
 ) -> str:
     """Take outputs in and commit them; see :meth:`catalog.versions.store.DataStore.save_outputs`."""
     if not outputs:
@@ -44,71 +79,97 @@ def save_outputs(
     _check_names(outputs)
     with full_disk_reported(), locked(repository):
         heal(repository)
-        blobs = _take_in(repository, outputs)
-        name = _commit(repository, blobs, message, run_record)
-        for staged, _, _ in outputs:
-            staged.unlink(missing_ok=True)
+        objects = AnnexObjects(repository.annex)
+        around = surroundings.blobs(objects)
+        blobs = _take_in(repository, objects, outputs)
+        blobs += [Blob(path, "100644", content) for path, content in notes.items()]
+        name = _commit(repository, around, blobs, message, run_record, len(outputs))
+        for output in outputs:
+            output.staged.unlink(missing_ok=True)
         return name
 
 
-def _commit(repository: Repository, blobs: Sequence[Blob], message: str, record: Mapping[str, Any] | None) -> str:
+def _commit(
+    repository: Repository,
+    around: Sequence[Blob],
+    blobs: Sequence[Blob],
+    message: str,
+    record: Mapping[str, Any] | None,
+    count: int,
+) -> str:
     """Commit what the dataset does not hold yet; a commit that others made meanwhile is built upon."""
     for _ in range(_ATTEMPTS):
-        found = head(repository)
-        if found is None:
-            raise BackendUnavailableError("the dataset has no commit", next_step="Run: sillage check")
-        parent = found[0]
-        changes = _changes(repository, parent, blobs)
-        if not changes:
-            return _last_commit(repository, parent, blobs)
-        identifier = datalad_id(repository, parent) if record is not None else None
-        text = run_message(message, record, datalad_id=identifier, outputs=[blob.path for blob in blobs])
+        seen = _look(repository, [*around, *blobs])
+        parent = seen.parent
         try:
-            with apply_changes(repository, changes, {}):
-                return commit(
-                    repository,
-                    branch=current_branch(repository),
-                    parent=parent,
-                    message=text,
-                    blobs=[change.blob for change in changes],
-                )
+            prepared = _changes(seen.places, around)
+            if prepared:
+                # By itself, so that repeating the run does not begin with changing what it needs.
+                text = "Add what runs are repeated with\n"
+                parent = _apply(repository, prepared, parent=parent, message=text, known=seen.locations)
+            changes = _changes(seen.places, blobs)
+            if not changes:
+                return _last_commit(repository, parent, blobs[:count])
+            identifier = own_datalad_id(repository, parent) if record is not None else None
+            paths = [blob.path for blob in blobs[:count]]
+            text = run_message(message, record, datalad_id=identifier, outputs=paths)
+            known = None if prepared else seen.locations
+            return _apply(repository, changes, parent=parent, message=text, known=known)
         except BackendUnavailableError:
-            if head(repository) == found:
+            found = head(repository)
+            if found is None or found[0] == parent:
                 raise
     raise BackendUnavailableError("the dataset is being written to by others all the time", next_step="Try again.")
 
 
+def _apply(
+    repository: Repository, changes: Sequence[Change], *, parent: str, message: str, known: KnownLocations | None
+) -> str:
+    with apply_changes(repository, changes, {}):
+        return commit(
+            repository,
+            branch=current_branch(repository),
+            parent=parent,
+            message=message,
+            blobs=[change.blob for change in changes],
+            known=known,
+        )
+
+
 def _check_names(outputs: Sequence[Output]) -> None:
     seen: set[str] = set()
-    for _, path, sha256 in outputs:
-        parts = path.split("/")
+    for output in outputs:
+        path, parts = output.path, output.path.split("/")
         if _UNSAFE.search(path) or any(part in _FORBIDDEN or part.lower() == ".git" for part in parts):
             raise InvalidRequestError(f"{path!r} is no path within a dataset", field="outputs")
-        if not _SHA256.fullmatch(sha256):
-            raise InvalidRequestError(f"{sha256!r} is not a SHA-256 in lower-case hexadecimal", field="sha256")
+        if path in _OURS or parts[0] in ("code", "sourcedata"):
+            raise InvalidRequestError(f"{path!r} is kept for how results are repeated", field="outputs")
+        if not _SHA256.fullmatch(output.sha256):
+            raise InvalidRequestError(f"{output.sha256!r} is not a SHA-256 in lower-case hexadecimal", field="sha256")
         if path in seen:
             raise InvalidRequestError(f"{path} is given twice", field="outputs")
         seen.add(path)
     for path in seen:
-        above = next((str(p) for p in PurePosixPath(path).parents if str(p) in seen), None)
+        above = next((folder for folder in _folders(path) if folder in seen), None)
         if above is not None:
             raise InvalidRequestError(f"{above} is given as a file and as the folder of {path}", field="outputs")
 
 
-def _take_in(repository: Repository, outputs: Sequence[Output]) -> list[Blob]:
+def _folders(path: str) -> list[str]:
+    """Return the folders above a path."""
+    parts = path.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts))]
+
+
+def _take_in(repository: Repository, objects: AnnexObjects, outputs: Sequence[Output]) -> list[Blob]:
     """Make each staged file an object of the annex; the staged name stays until the commit is there.
 
     A staged file that is gone was committed by an earlier, interrupted call, or was never there.
     """
-    objects = AnnexObjects(repository.annex)
     blobs = []
-    for staged, path, sha256 in outputs:
-        if staged.is_file() and not staged.is_symlink():
-            key = sha256e_key(path, sha256=sha256, size=staged.stat().st_size)
-            objects.adopt(staged, key, sha256=sha256, path=path)
-        else:
-            key = _committed_key(repository, path, sha256)
-        blobs.append(annexed(path, key))
+    for output in outputs:
+        key = objects.adopt(output.staged, output.path, sha256=output.sha256, seen=output.seen)
+        blobs.append(annexed(output.path, key or _committed_key(repository, output.path, output.sha256)))
     objects.synchronise()
     return blobs
 
@@ -121,31 +182,54 @@ def _committed_key(repository: Repository, path: str, sha256: str) -> str:
     return key.name
 
 
-def _changes(repository: Repository, parent: str, blobs: Sequence[Blob]) -> list[Change]:
-    """Return the blobs that the parent does not hold yet.
+def _look(repository: Repository, blobs: Sequence[Blob]) -> _Look:
+    """Ask git once for all that is to be known: HEAD, the paths to be written, and the locations of their keys.
+
+    Raises:
+        BackendUnavailableError: The dataset has no commit, or no branch git-annex.
+    """
+    settle(repository)
+    folders = {folder for blob in blobs for folder in _folders(blob.path)}
+    paths = [*(blob.path for blob in blobs), *sorted(folders)]
+    keys = sorted({blob.key for blob in blobs if blob.key is not None})
+    asked = ["HEAD", ANNEX_BRANCH, *(f"HEAD:{path}" for path in paths)]
+    found = look_up(repository, [*asked, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)])
+    if found[0] is None:
+        raise BackendUnavailableError("the dataset has no commit", next_step="Run: sillage check")
+    places = dict(zip(paths, found[2 : len(asked)], strict=True))
+    logs = dict(zip(keys, found[len(asked) :], strict=True))
+    return _Look(found[0][1], places, KnownLocations.of(found[1], logs))
+
+
+def _changes(places: Places, blobs: Sequence[Blob]) -> list[Change]:
+    """Return the blobs that the dataset does not hold yet.
+
+    A subdataset is no object of this repository, so git cannot say where it stands; ``.gitmodules`` can, which is
+    written together with it.
 
     Raises:
         ConflictError: A path is a folder in the dataset, or lies below a file.
     """
-    folders = sorted({str(p) for blob in blobs for p in PurePosixPath(blob.path).parents if str(p) != "."})
-    paths = [*(blob.path for blob in blobs), *folders]
-    given = "".join(f"{parent}:{path}\n" for path in paths).encode()
-    lines = repository.git("cat-file", "--batch-check", "--buffer", given=given).split(b"\n")
-    places = {path: _parse(line) for path, line in zip(paths, lines, strict=False)}
-    for path in folders:
-        if places[path].kind == "blob":
-            raise ConflictError(f"{path} is a file in the dataset and cannot be a folder", field="outputs")
+    changes = []
+    pointed = any(blob.path == ".gitmodules" and _oid(places[blob.path]) != blob.oid for blob in blobs)
     for blob in blobs:
-        if places[blob.path].kind == "tree":
+        for folder in _folders(blob.path):
+            if _kind(places[folder]) == "blob":
+                raise ConflictError(f"{folder} is a file in the dataset and cannot be a folder", field="outputs")
+        if _kind(places[blob.path]) == "tree":
             raise ConflictError(f"{blob.path} is a folder in the dataset and cannot be a file", field="outputs")
-    return [Change(blob, places[blob.path].oid) for blob in blobs if places[blob.path].oid != blob.oid]
+        before = _oid(places[blob.path])
+        if pointed if blob.is_subdataset else before != blob.oid:
+            changes.append(Change(blob, before))
+    return changes
 
 
-def _parse(line: bytes) -> _Place:
-    words = line.split(b" ")
-    if len(words) == 3 and words[1] in (b"blob", b"tree"):
-        return _Place(words[1].decode(), words[0].decode())
-    return _Place(None, None)
+def _kind(place: tuple[str, str] | None) -> str | None:
+    return place[0] if place is not None else None
+
+
+def _oid(place: tuple[str, str] | None) -> str | None:
+    return place[1] if place is not None else None
 
 
 def _last_commit(repository: Repository, parent: str, blobs: Sequence[Blob]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import uuid
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from catalog.model import Problem
@@ -30,6 +32,34 @@ def kind_of(source: Path) -> str:
         return "datalad"
     listed = repository.git("for-each-ref", "--format=%(refname)", "refs/heads/git-annex", "refs/remotes/*/git-annex")
     return "annex" if listed.strip() or (repository.annex / "objects").is_dir() else "git"
+
+
+_ELSEWHERE = ".elsewhere"
+_PUBLIC = re.compile(r"https?://[^@/\s]+/\S*")
+
+
+def point_at(root: Path, path: Path, name: str) -> str:
+    """Have a link in a store's folder lead to a dataset that lies elsewhere; return its path below the folder.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    link = root / _ELSEWHERE / name
+    if not link.is_symlink() or Path(os.readlink(link)) != path.absolute():
+        link.parent.mkdir(exist_ok=True)
+        fresh = link.with_name(f"{name}.{uuid.uuid4().hex}")
+        fresh.symlink_to(path.absolute())
+        fresh.replace(link)
+    return f"{_ELSEWHERE}/{name}"
+
+
+@lru_cache(maxsize=256)
+def public_url(repository: Repository) -> str | None:
+    """Return where a repository was cloned from, if that is a web address without an account in it."""
+    found = (
+        repository.try_git("config", "--local", "--get", "remote.origin.url").stdout.decode(errors="replace").strip()
+    )
+    return found if _PUBLIC.fullmatch(found) else None
 
 
 def refer_to(repository: Repository, *, in_store: bool) -> Versioned:

@@ -4,53 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from catalog.model import Problem
-from catalog.versions.checks import check_version
-from catalog.versions.dataset import BRANCH, dataset_blobs, initialise, locked, refresh_index, remove_tree, try_lock
+from catalog.versions.dataset import locked, own_datalad_id, remove_tree, try_lock
 from catalog.versions.fetching import fetch_content
 from catalog.versions.git import Repository, open_repository
-from catalog.versions.git_tree import GitTree
-from catalog.versions.history import Blob, commit, write_working_tree
 from catalog.versions.in_place import make_dataset_here
 from catalog.versions.intake import fill_new, fill_next, scan_source
-from catalog.versions.model import FetchReport, Progress, Release, Versioned
-from catalog.versions.objects import full_disk_reported, synchronise, synchronise_all
+from catalog.versions.model import FetchReport, Progress, Subdataset, Versioned
+from catalog.versions.objects import full_disk_reported, synchronise
 from catalog.versions.outputs import Output, save_outputs
-from catalog.versions.repositories import kind_of, refer_to, releases_of
+from catalog.versions.reading import DataReader
+from catalog.versions.repositories import point_at, public_url, refer_to
+from catalog.versions.results import create_results, describe_results, is_unused
+from catalog.versions.surroundings import NOTHING, Surroundings
 from catalog.versions.working_tree import heal
-from ontology.errors import InvalidRequestError, NotFoundError, SillageError
+from ontology.errors import BackendUnavailableError, InvalidRequestError, SillageError
 
 _INCOMING = ".incoming-"
 _STALE_LOCK_S = 600.0
-_NOT_BIDS = "*.html\n**/figures/**\n**/*_desc-*.json\n*.npz\n"
 _KEPT_TREES = 4
 
 
-class DataStore:
+class DataStore(DataReader):
     """A folder of DataLad datasets, and references to repositories elsewhere.
 
     Args:
         root: The folder; it is made when first needed.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
-        self._trees: OrderedDict[tuple[Path, str], GitTree] = OrderedDict()
-        self._trees_lock = threading.Lock()
-
-    def kind(self, source: Path) -> str:
-        """Return what lies at ``source``: ``folder``, ``datalad``, ``annex`` or ``git``."""
-        return kind_of(source.absolute())
 
     def take_in(
         self, source: Path, *, in_place: bool = False, link: bool = False, progress: Progress | None = None
@@ -100,44 +87,6 @@ class DataStore:
             fill_next(repository, source.absolute(), scan, progress=progress)
         return self._at_head(repository.path, scan.problems)
 
-    def releases(self, path: Path) -> list[Release]:
-        """Return the release tags of a repository, oldest first: each is a version.
-
-        Raises:
-            NotFoundError: There is no repository.
-        """
-        return releases_of(self._open(path))
-
-    def tree(self, path: Path, commit: str) -> GitTree:
-        """Return the files of one commit.
-
-        Raises:
-            NotFoundError: There is no repository.
-            InvalidRequestError: ``commit`` is not the full name of a commit.
-        """
-        return GitTree(path, commit)
-
-    def locate(self, path: Path, commit: str, relpath: str) -> Path:
-        """Return where the content of a file lies on disk; content that is in git is unpacked once.
-
-        Raises:
-            NotFoundError: No such file in this version, or its content is not here.
-            InvalidRequestError: It is a link that leaves the dataset.
-            StorageFullError: The disk is full.
-        """
-        return self.locate_many(path, commit, [relpath])[relpath]
-
-    def locate_many(self, path: Path, commit: str, relpaths: Sequence[str]) -> dict[str, Path]:
-        """Return where the contents of several files lie; see :meth:`locate`."""
-        tree = self._kept_tree(path, commit)
-        found: dict[str, Path] = {}
-        for relpath in relpaths:
-            place = tree.object_path(relpath)
-            if place is None:
-                place = self._unpacked(tree.resolve(relpath).oid, tree, relpath)
-            found[relpath] = place
-        return found
-
     def fetch(self, path: Path, relpaths: Sequence[str], *, timeout_s: float) -> FetchReport:
         """Get annexed content from where git-annex knows it to be, within a time limit.
 
@@ -147,36 +96,46 @@ class DataStore:
         """
         return fetch_content(self._open(path), relpaths, timeout_s=timeout_s)
 
-    def create_derivative(self, *, name: str, description: Mapping[str, Any]) -> Versioned:
+    def create_derivative(
+        self,
+        *,
+        name: str,
+        description: Mapping[str, Any],
+        identifier: str | None = None,
+        surroundings: Surroundings = NOTHING,
+    ) -> Versioned:
         """Make an empty derivative dataset with its ``dataset_description.json`` (BIDS 1.11, derivatives).
 
         Args:
             name: What a person calls it.
             description: Members of the description: ``GeneratedBy``, ``SourceDatasets``, ...
+            identifier: Its UUID; one that is there already is returned as it is.
+            surroundings: What it holds beside results.
 
         Raises:
             StorageFullError: The disk is full; nothing is left behind.
             BackendUnavailableError: The disk, git or git-annex failed.
         """
-        identifier = str(uuid.uuid4())
-        members = {"Name": name, "BIDSVersion": "1.11.0", "DatasetType": "derivative", **description}
-        text = json.dumps(members, indent=2, ensure_ascii=False) + "\n"
-        blobs = [
-            *dataset_blobs(identifier),
-            Blob("dataset_description.json", "100644", text.encode()),
-            # Reports, figures and measures of pipelines have no place of their own in BIDS yet.
-            Blob(".bidsignore", "100644", _NOT_BIDS.encode()),
-        ]
-        with self._incoming(identifier) as building:
-            repository = initialise(building)
-            commit(repository, branch=BRANCH, parent=None, message="Create the derivative dataset", blobs=blobs)
-            write_working_tree(building, blobs)
-            refresh_index(repository)
-            synchronise_all(building)
+        identifier = identifier or str(uuid.uuid4())
+        if not (self.root / identifier).exists():
+            try:
+                with self._incoming(identifier) as building:
+                    create_results(building, identifier, describe_results(name, description), surroundings)
+            except BackendUnavailableError:
+                # Somebody else may have made it meanwhile; a folder is never renamed over one that is not empty.
+                if not (self.root / identifier).exists():
+                    raise
         return self._at_head(self.root / identifier, ())
 
     def save_outputs(
-        self, dataset_path: Path, outputs: Sequence[Output], *, message: str, run_record: Mapping[str, Any] | None
+        self,
+        dataset_path: Path,
+        outputs: Sequence[Output | tuple[Path, str, str]],
+        *,
+        message: str,
+        run_record: Mapping[str, Any] | None,
+        surroundings: Surroundings = NOTHING,
+        notes: Mapping[str, bytes] | None = None,
     ) -> str:
         """Move staged files into a dataset of the store, in one commit that ``datalad rerun`` can repeat.
 
@@ -184,9 +143,11 @@ class DataStore:
 
         Args:
             dataset_path: Folder of the dataset.
-            outputs: Where each is staged, its path in the dataset, its SHA-256.
+            outputs: The files.
             message: One line that says what was done.
             run_record: DataLad's run record (``cmd``, ``inputs``, ...); None for a plain commit.
+            surroundings: What must be there before; where it is not as it is to be, it gets a commit of its own.
+            notes: Small files of the same commit, by path; they are kept in git itself.
 
         Returns:
             The full name of the commit that holds them.
@@ -202,16 +163,40 @@ class DataStore:
         """
         if not self.owns(dataset_path):
             raise InvalidRequestError(f"{dataset_path} is not a dataset of this store", field="path")
-        return save_outputs(self._open(dataset_path), outputs, message=message, run_record=run_record)
+        return save_outputs(
+            self._open(dataset_path),
+            [Output(*output) for output in outputs],
+            message=message,
+            run_record=run_record,
+            surroundings=surroundings,
+            notes=notes or {},
+        )
 
-    def check(self, path: Path, *, commit: str) -> Iterator[Problem]:
-        """Yield what is wrong with a version: damaged git objects, contents that do not match their SHA-256."""
-        return check_version(path, commit, complete=self.owns(path))
+    def subdataset(self, path: Path, commit: str, *, name: str) -> Subdataset:
+        """Return how a dataset of the store points at one that is registered: by its place beside it.
 
-    def datasets(self) -> list[Path]:
-        """Return the folders of all datasets that the store has made, for finding those that nothing refers to."""
-        listed = self.root.iterdir() if self.root.is_dir() else ()
-        return sorted(path for path in listed if not path.name.startswith(".") and path.is_dir())
+        One that lies elsewhere is given a place beside it, so that no path of this machine is told to anybody.
+
+        Args:
+            path: Folder of the dataset that is pointed at.
+            commit: Full name of its commit.
+            name: What to call the place of one that lies elsewhere.
+
+        Raises:
+            NotFoundError: There is no repository.
+            StorageFullError: The disk is full.
+        """
+        repository = self._open(path)
+        url = f"../{path.name}"
+        if not self.owns(path):
+            with full_disk_reported():
+                url = f"../{point_at(self.root, path, name)}"
+        return Subdataset(
+            url=url,
+            commit=commit,
+            datalad_id=own_datalad_id(repository, commit),
+            public_url=public_url(repository),
+        )
 
     def discard(self, path: Path) -> None:
         """Remove a dataset that this store made and that nothing refers to; harmless when it is gone already.
@@ -230,6 +215,18 @@ class DataStore:
             os.rename(path, aside)
             remove_tree(aside)
 
+    def discard_unused(self, path: Path) -> bool:
+        """Remove a dataset of results that holds none; tell whether it was removed.
+
+        Raises:
+            InvalidRequestError: The store did not make it.
+            BackendUnavailableError: The disk refused, or another process is writing to it.
+        """
+        if not path.is_dir() or not is_unused(self._open(path)):
+            return False
+        self.discard(path)
+        return True
+
     def recover(self) -> list[Path]:
         """Remove what interrupted calls have left and finish what they had committed; return what was removed.
 
@@ -245,10 +242,6 @@ class DataStore:
                 elif (folder / ".git" / "sillage").is_dir():
                     self._heal(folder)
         return removed
-
-    def owns(self, path: Path) -> bool:
-        """Tell whether a folder is a dataset that this store made."""
-        return path.absolute().parent == self.root
 
     def _take_in_place(self, source: Path, marker: Path, problems: Sequence[Problem]) -> Versioned:
         with full_disk_reported():
@@ -267,11 +260,6 @@ class DataStore:
         real, root = source.resolve(), self.root.resolve()
         if real == root or real in root.parents or root in real.parents:
             raise InvalidRequestError(f"{source} overlaps the catalogue's own data store", field="path")
-
-    def _make_root(self) -> None:
-        """Make the root for its owner alone: annexed content is readable by all who can reach it."""
-        if not self.root.is_dir():
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def _incoming(self, identifier: str) -> Iterator[Path]:
@@ -307,12 +295,6 @@ class DataStore:
                 _remove_leftovers(repository)
                 heal(repository)
 
-    def _open(self, path: Path) -> Repository:
-        repository = open_repository(path.absolute())
-        if repository is None:
-            raise NotFoundError(f"the data are not at {path}: no git repository is there", field="path")
-        return repository
-
     def _at_head(self, path: Path, problems: Sequence[Problem]) -> Versioned:
         found = refer_to(self._open(path), in_store=self.owns(path))
         return Versioned(
@@ -323,31 +305,6 @@ class DataStore:
             in_store=found.in_store,
             problems=tuple(problems) or tuple(found.problems),
         )
-
-    def _kept_tree(self, path: Path, commit: str) -> GitTree:
-        """Return a tree from the few used last: what a commit holds never changes, and reading it takes time."""
-        with self._trees_lock:
-            tree = self._trees.pop((path, commit), None) or GitTree(path, commit)
-            self._trees[path, commit] = tree
-            if len(self._trees) > _KEPT_TREES:
-                self._trees.popitem(last=False)
-            return tree
-
-    def _unpacked(self, oid: str, tree: GitTree, relpath: str) -> Path:
-        """Return a copy of a git blob in the store, named by its content and write-protected."""
-        place = self.root / ".blobs" / oid[:2] / oid[2:]
-        if not place.exists():
-            with full_disk_reported():
-                self._make_root()
-                place.parent.mkdir(parents=True, exist_ok=True)
-                temporary = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
-                try:
-                    temporary.write_bytes(tree.read(relpath))
-                    temporary.chmod(0o444)
-                    temporary.replace(place)
-                finally:
-                    temporary.unlink(missing_ok=True)
-        return place
 
 
 def _remove_leftovers(repository: Repository) -> None:

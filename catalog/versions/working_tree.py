@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.versions.git import Repository
-from catalog.versions.git_tree import GitTree
+from catalog.versions.git_tree import LINK, SUBMODULE, GitTree
 from catalog.versions.history import Blob, blob_oid, head, write_blob
 
 _PENDING = "pending.json"
@@ -67,8 +67,11 @@ def heal(repository: Repository) -> None:
         _remove_stale_lock(repository)
         tree = GitTree(repository.path, found[0])
         present = {path: tree.entries[path] for path in before if path in tree.entries}
-        contents = tree.contents(present.values())
-        blobs = [Blob(path, entry.mode, contents[entry.oid]) for path, entry in present.items()]
+        contents = tree.contents(entry for entry in present.values() if entry.mode != SUBMODULE)
+        blobs = [
+            Blob(path, entry.mode, entry.oid.encode() if entry.mode == SUBMODULE else contents[entry.oid])
+            for path, entry in present.items()
+        ]
         _follow(repository, blobs, before)
         lines = [_index_line("0", "0" * 40, path) for path in before if path not in present]
         lines += [_index_line(blob.mode, blob.oid, blob.path) for blob in blobs]
@@ -85,14 +88,34 @@ def _follow(repository: Repository, blobs: Sequence[Blob], before: Mapping[str, 
         if _is_unchanged(root / path, before[path]):
             (root / path).unlink(missing_ok=True)
             _remove_empty_parents(root, path)
+    folders: set[str] = set()
     for blob in blobs:
-        place = root / blob.path
-        if not _is_unchanged(place, before[blob.path]):
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = incoming / uuid.uuid4().hex
-        write_blob(temporary, blob)
-        os.replace(temporary, place)
+        folder = blob.path.rpartition("/")[0]
+        if folder not in folders:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            folders.add(folder)
+        if not _written_afresh(root, blob):
+            place = root / blob.path
+            if blob.is_subdataset or not _is_unchanged(place, before[blob.path]):
+                continue
+            temporary = incoming / uuid.uuid4().hex
+            write_blob(temporary, blob)
+            os.replace(temporary, place)
+
+
+def _written_afresh(root: Path, blob: Blob) -> bool:
+    """Write a link or the folder of a subdataset where nothing is; tell whether it was so."""
+    place = f"{root}/{blob.path}"
+    try:
+        if blob.is_subdataset:
+            os.mkdir(place)
+        elif blob.mode == LINK:
+            os.symlink(blob.data, os.fsencode(place))
+        else:
+            return False
+    except FileExistsError:
+        return False
+    return True
 
 
 def _is_unchanged(place: Path, oid: str | None) -> bool:

@@ -213,7 +213,7 @@ POINTS = [
     ("working_tree", "_write_durably", True),
     ("outputs", "commit", False),
     ("outputs", "commit", True),
-    ("working_tree", "write_blob", True),
+    ("working_tree", "_written_afresh", True),
     ("working_tree", "_follow", True),
     ("working_tree", "_update_index", True),
     ("outputs", "_commit", True),
