@@ -99,6 +99,18 @@ class Settings(BaseSettings):
         default=[],
         description="Interpreters of further Python environments; a locked pipeline runs in the first that holds its "
         "lock, the service's own before them.",
+    container_engine: Literal["auto", "podman", "docker", "apptainer", "none"] = Field(
+        default="auto",
+        description="Program that runs container images: `auto` takes podman, docker or apptainer, in this order.",
+    )
+    container_pull: bool = Field(
+        default=False, description="Whether an image that is not on the machine may be fetched from its registry."
+    )
+    observe: Literal["auto", "strace", "none"] = Field(
+        default="auto",
+        description="Seeing which inputs tasks open: `auto` uses strace where it works and says in each record where it "
+        "does not; `strace` also watches tasks without inputs, and refuses to run tasks where it does not work.",
+    )
     )
     allow_network: bool = Field(
         default=False, description="Whether pipelines whose descriptor asks for the network may have it."
@@ -158,7 +170,13 @@ class Settings(BaseSettings):
     def runner_options(self, name: str) -> dict[str, Any]:
         """Return what the factory of a runner is told beside its folder; plugins bring their own settings."""
         if name == "local":
-            return {"slots": self.slots or None, "sandbox": self.sandbox}
+            return {
+                "slots": self.slots or None,
+                "container_engine": self.container_engine,
+                "container_pull": self.container_pull,
+                "sandbox": self.sandbox,
+                "observe": self.observe,
+            }
         if name == "slurm":
             return {
                 "partition": self.slurm_partition,
