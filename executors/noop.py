@@ -9,7 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from executors.check import check_spec
-from executors.model import KnownTask, TaskEvent, TaskSpec
+from executors.model import Environment, KnownTask, TaskEvent, TaskSpec
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.states import EventKind, TaskState
 from ontology.errors import BackendUnavailableError, ConflictError, NotFoundError, UnsupportedError
@@ -40,6 +40,10 @@ class NoopRunner(Runner):
             survives_restart=False,
             cpu_cores=CORES,
         )
+
+    @override
+    def require(self, environment: Environment) -> None:
+        """Take every environment: none is needed to run nothing."""
 
     @override
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:

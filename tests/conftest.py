@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ SERVICES = {
     "bubblewrap",
     "strace",
     "chromium",
+    "podman",
     "neo4j_url",
     "neo4j_server",
     "elasticsearch_url",
@@ -79,6 +81,20 @@ def strace() -> str:
     if tried.returncode != 0:
         _missing("strace", "it is installed and may not trace")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[str]:
+    """Name and digest of an image that podman runs here, in a store of the tests' own."""
+    from deploy.services.images import podman_with_image
+    from deploy.services.service import ServiceError
+
+    with contextlib.ExitStack() as stack:
+        try:
+            reference = stack.enter_context(podman_with_image())
+        except ServiceError as error:
+            _missing("podman", str(error))
+        yield reference
 
 
 @pytest.fixture(scope="session")
