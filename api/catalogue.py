@@ -98,7 +98,7 @@ class Catalogue:
         return self.store.root / str(dataset.document["data_path"])
 
     def data_commit(self, dataset: Record) -> str:
-        """Return the commit at which a dataset's data are now: of its current version, or of its newest result.
+        """Return the commit at which a dataset's data are now: of its current version, or what its results came to.
 
         Raises:
             NotFoundError: It has no data here.
@@ -106,9 +106,9 @@ class Catalogue:
         current = dataset.document.get("current")
         if current:
             dataset = self.repository.get(current)
-        else:
-            results = [r for t in ("Acquisition", "Entity") for r in self.repository.iterate(t, datasets=[dataset.id])]
-            dataset = max(results, key=lambda result: result.sequence, default=dataset)
+        elif dataset.document.get("data_path"):
+            # Results of tasks have no versions of their own: each commit of the store is one.
+            return self.store.newest(self.data_path(dataset))
         commit = dataset.document.get("commit")
         if not commit:
             raise NotFoundError(f"{dataset.id} has no data on this machine", field="id")
