@@ -135,6 +135,7 @@ class _RecordTypes(dict[str, Identifier]):
 _TYPES = _RecordTypes()
 _TYPE, _LABEL = Identifier(v.TYPE), Identifier(v.LABEL)
 _COMMAND = Identifier(SILLAGE + "command")
+_OPENED = Identifier(SILLAGE + "opened")
 _PART_OF = Identifier(PREFIXES["dcterms"] + "isPartOf")
 
 
@@ -181,13 +182,33 @@ def _document_for(nodes: Sequence[ProvNode], edges: Sequence[Edge]) -> ProvDocum
         document.add(_element(iris[node.id], node, attributes.get(node.id, ())))
     _state_outputs(document, nodes, edges, iris)
     add = document.add
+    seen = _openings(nodes)
     for source, predicate, target in distinct:
         found = _PAIRS.get(predicate)
         if found is not None:
             kind, rest, pairs = found
+            if predicate == USED:
+                pairs = (*pairs, *seen.get((source, target), ()))
             add(Statement.of_checked(kind, None, (iris[source], iris[target], *rest), pairs))
     _state_associations(document, distinct, iris)
     return document
+
+
+def _openings(nodes: Iterable[ProvNode]) -> dict[tuple[str, str], tuple[Pair, ...]]:
+    """Return for each task and input what was seen: whether the one opened the other. Nothing where it is not known.
+
+    Every input that a task was given is stated as used by it, opened or not: what a task could have read counts when
+    data are withdrawn.
+    """
+    found: dict[tuple[str, str], tuple[Pair, ...]] = {}
+    for node in nodes:
+        record = node.document.get("record") if node.type == "Task" else None
+        seen = record.get("inputs_observed") if isinstance(record, Mapping) else None
+        if isinstance(seen, Mapping) and seen.get("mechanism") == "strace":
+            found |= {(node.id, name): ((_OPENED, value_of(True)),) for name in seen.get("opened") or ()}
+            if seen.get("complete"):
+                found |= {(node.id, name): ((_OPENED, value_of(False)),) for name in seen.get("not_opened") or ()}
+    return found
 
 
 def _edge_attributes(edges: Iterable[Edge], iris: _Identifiers) -> dict[str, list[Pair]]:
