@@ -94,11 +94,6 @@ class Settings(BaseSettings):
         default="auto",
         description="Isolation of tasks: `auto` uses bubblewrap when present and warns when it is not.",
     )
-    slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
-    pythons: list[Path] = Field(
-        default=[],
-        description="Interpreters of further Python environments; a locked pipeline runs in the first that holds its "
-        "lock, the service's own before them.",
     container_engine: Literal["auto", "podman", "docker", "apptainer", "none"] = Field(
         default="auto",
         description="Program that runs container images: `auto` takes podman, docker or apptainer, in this order.",
@@ -111,6 +106,11 @@ class Settings(BaseSettings):
         description="Seeing which inputs tasks open: `auto` uses strace where it works and says in each record where it "
         "does not; `strace` also watches tasks without inputs, and refuses to run tasks where it does not work.",
     )
+    slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
+    pythons: list[Path] = Field(
+        default=[],
+        description="Interpreters of further Python environments; a locked pipeline runs in the first that holds its "
+        "lock, the service's own before them.",
     )
     allow_network: bool = Field(
         default=False, description="Whether pipelines whose descriptor asks for the network may have it."
@@ -172,8 +172,6 @@ class Settings(BaseSettings):
         if name == "local":
             return {
                 "slots": self.slots or None,
-                "container_engine": self.container_engine,
-                "container_pull": self.container_pull,
                 "sandbox": self.sandbox,
                 "observe": self.observe,
             }
