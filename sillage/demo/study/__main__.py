@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20261121, help="same seed, same bytes (default: %(default)s)")
     parser.add_argument("--participants", type=int, nargs=2, default=(22, 20), metavar=("NORTH", "COAST"))
     parser.add_argument("--voxel-mm", type=float, default=3.0, help="edge of a voxel (default: %(default)s)")
+    parser.add_argument("--lesion-masks", action="store_true", help="also write the lesions that were drawn")
     options = parser.parse_args(arguments)
     try:
         folders = make_study(
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
             participants=tuple(options.participants),
             voxel_mm=options.voxel_mm,
+            lesion_masks=options.lesion_masks,
             progress=_show if sys.stderr.isatty() else None,
         )
     except SillageError as error:

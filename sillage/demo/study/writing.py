@@ -45,6 +45,7 @@ def make_study(
     seed: int = 20261121,
     participants: tuple[int, ...] = (22, 20),
     voxel_mm: float = 3.0,
+    lesion_masks: bool = False,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write two BIDS 1.10 datasets of healthy people and people with multiple sclerosis.
@@ -54,6 +55,7 @@ def make_study(
         seed: The same seed writes the same bytes.
         participants: How many people the northern and the coastal site recruit.
         voxel_mm: Edge of a voxel in millimetres.
+        lesion_masks: Whether to write the lesions that were drawn, as ``derivatives/lesions`` of each dataset.
         progress: Called after each participant with the number done and the total.
 
     Returns:
@@ -76,8 +78,12 @@ def make_study(
     for folder, site, count in zip(folders, SITES, participants, strict=True):
         people = draw_people(site.roster, count, seed=seed)
         _write_tables(folder, site, people)
+        if lesion_masks:
+            from sillage.demo.study.masks import describe_masks
+
+            describe_masks(folder, site)
         jobs += ((folder, site, person) for person in people)
-    _write_people(jobs, seed=seed, voxel_mm=voxel_mm, progress=progress)
+    _write_people(jobs, seed=seed, voxel_mm=voxel_mm, lesion_masks=lesion_masks, progress=progress)
     return folders
 
 
@@ -89,13 +95,15 @@ def _free(folder: Path) -> Path:
     return folder
 
 
-def _write_people(jobs: list[_Job], *, seed: int, voxel_mm: float, progress: Progress | None) -> None:
+def _write_people(
+    jobs: list[_Job], *, seed: int, voxel_mm: float, lesion_masks: bool, progress: Progress | None
+) -> None:
     from sillage.demo.study.anatomy import load_template
 
     load_template()  # before the threads, so that they share it
 
     def write(job: _Job) -> None:
-        _write_person(*job, seed=seed, voxel_mm=voxel_mm)
+        _write_person(*job, seed=seed, voxel_mm=voxel_mm, lesion_masks=lesion_masks)
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for done, _ in enumerate(pool.map(write, jobs), start=1):
@@ -141,7 +149,7 @@ def _identified(person: Person, row: Row) -> Row:
     return {"participant_id": f"sub-{person.label}", **row}
 
 
-def _write_person(folder: Path, site: Site, person: Person, *, seed: int, voxel_mm: float) -> None:
+def _write_person(folder: Path, site: Site, person: Person, *, seed: int, voxel_mm: float, lesion_masks: bool) -> None:
     """Grow one head, scan it and write the images with what their sidecars say beyond the inherited."""
     import numpy as np
 
@@ -155,20 +163,26 @@ def _write_person(folder: Path, site: Site, person: Person, *, seed: int, voxel_
     head = grow_head(dice, draw_lesions(dice, person.lesions), voxel_mm=voxel_mm, atrophy=atrophy)
     anat = folder / f"sub-{person.label}" / "anat"
     anat.mkdir(parents=True)
-    images = {"T1w": (t1w_signal(head, scanner), head.affine)}
+    images, lesion = {"T1w": (t1w_signal(head, scanner), head.affine)}, (head.lesion, head.affine)
     if person.has_flair:
         images["FLAIR"] = flair_signal(head), head.affine
         if scanner.flair_slice_mm:
-            images["FLAIR"] = thicken_slices(*images["FLAIR"], slice_mm=max(scanner.flair_slice_mm, voxel_mm))
+            slice_mm = max(scanner.flair_slice_mm, voxel_mm)
+            images["FLAIR"] = thicken_slices(*images["FLAIR"], slice_mm=slice_mm)
+            lesion = thicken_slices(*lesion, slice_mm=slice_mm)
     for suffix, (signal, affine) in images.items():
         stem = anat / f"sub-{person.label}_{suffix}"
         stored = scan(dice, signal, scanner, moved=person.moved)
-        stem.with_suffix(".nii.gz").write_bytes(gzip.compress(_nifti(stored, affine), compresslevel=1, mtime=0))
+        _write_image(stem.with_suffix(".nii.gz"), stored, affine)
         own = site.own_sidecar(person, suffix)
         if own:
             _write_json(stem.with_suffix(".json"), own)
     if site.scans:
         _write_scans(folder, person, list(images))
+    if lesion_masks:
+        from sillage.demo.study.masks import lesion_voxels, mask_path
+
+        _write_image(mask_path(folder, person), lesion_voxels(lesion[0]), lesion[1])
 
 
 def _write_scans(folder: Path, person: Person, suffixes: Iterable[str]) -> None:
@@ -181,6 +195,10 @@ def _write_scans(folder: Path, person: Person, suffixes: Iterable[str]) -> None:
         for turn, suffix in enumerate(suffixes)
     ]
     _write_tsv(folder / f"sub-{person.label}" / f"sub-{person.label}_scans.tsv", rows)
+
+
+def _write_image(path: Path, stored: NDArray[np.int16], affine: NDArray[np.float64]) -> None:
+    path.write_bytes(gzip.compress(_nifti(stored, affine), compresslevel=1, mtime=0))
 
 
 def _nifti(stored: NDArray[np.int16], affine: NDArray[np.float64]) -> bytes:
