@@ -1,4 +1,4 @@
-"""anomaly-autoencoder-train 1.0.0: train a patch auto-encoder on the brains of healthy participants.
+"""anomaly-autoencoder-train 1.1.0: train a patch auto-encoder on the brains of healthy participants.
 
 Usage: python run.py --t1w IMAGE [IMAGE ...] [--flair IMAGE ...] [--epochs 30] [--seed 1] [--out out]
 
@@ -23,7 +23,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 from images import UnreadableImageError  # noqa: E402
 from scans import CONTRASTS, TISSUES, Scan, load_scan, pair  # noqa: E402
 
-NAME, VERSION = "anomaly-autoencoder-train", "1.0.0"
+NAME, VERSION = "anomaly-autoencoder-train", "1.1.0"
 BAD_DATA = 65
 VOXEL_MM = 3.0
 # Every fifth scan is kept out of the training to learn from it what residual is normal.

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 
 import numpy as np
 from detection import Finding
 from images import stem
 from numpy.typing import NDArray
+from page import number, page
 from PIL import Image as Picture
 from scans import CONTRASTS
+from slices import data_uri, png
 
 COLUMNS = 7
 ZOOM = 3
 _TISSUE_NAMES = {"wm": "white matter", "gm": "grey matter", "csf": "fluid", "brain": "whole brain"}
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
-img { width: 100%; background: #000; }
-figure { margin: 0 0 1rem; }
-figcaption { font-size: 0.85em; opacity: 0.75; }
-table { border-collapse: collapse; }
-th, td { padding: 0.1rem 1.5rem 0.1rem 0; text-align: right; font-variant-numeric: tabular-nums; }
-th:first-child { text-align: left; font-weight: normal; }
-"""
 
 
 def overlay(finding: Finding) -> bytes:
@@ -42,9 +31,7 @@ def overlay(finding: Finding) -> bytes:
     rows = [np.concatenate([np.rot90(tile) for tile in tiles], axis=1) for tiles in (plain, painted)]
     whole = Picture.fromarray(np.ascontiguousarray(np.concatenate(rows, axis=0)))
     large = whole.resize((whole.width * ZOOM, whole.height * ZOOM), Picture.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    large.save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
+    return png(np.asarray(large))
 
 
 def _paint(tile: NDArray[np.uint8], scores: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
@@ -60,39 +47,30 @@ def _paint(tile: NDArray[np.uint8], scores: NDArray[np.float32], threshold: floa
 
 def render(participant: str, findings: list[tuple[Finding, bytes]], software: str) -> str:
     """Return the HTML report of one participant; it needs nothing beside itself."""
-    body = "".join(_section(finding, picture) for finding, picture in findings)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Anomalies of {escape(participant)}</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>Anomalies of {escape(participant)}</h1>{body}"
-        f"<footer><p>{escape(software)}. Left of a picture is the participant's left. A research measure: "
-        "it tells where a brain differs from the healthy ones of the model, not why.</p></footer>"
-        "</main></body></html>\n"
+    footer = (
+        f"{software}. Left of a picture is the participant's left. A research measure: "
+        "it tells where a brain differs from the healthy ones of the model, not why."
     )
+    body = "".join(_section(finding, picture) for finding, picture in findings)
+    return page(f"Anomalies of {participant}", body, footer)
 
 
 def _section(finding: Finding, picture: bytes) -> str:
     told = finding.told()
     name = escape(stem(finding.image.path))
-    data = base64.b64encode(picture).decode("ascii")
     shares = {**told["tissues"], "brain": told["brain"]}
     rows = "".join(
-        f'<tr><th scope="row">{text}</th><td>{_number(shares[key]["abnormal_percent"])}</td>'
-        f"<td>{_number(shares[key]['abnormal_ml'])}</td><td>{shares[key]['brighter_voxels']}</td>"
+        f'<tr><th scope="row">{text}</th><td>{number(shares[key]["abnormal_percent"])}</td>'
+        f"<td>{number(shares[key]['abnormal_ml'])}</td><td>{shares[key]['brighter_voxels']}</td>"
         f"<td>{shares[key]['darker_voxels']}</td></tr>"
         for key, text in _TISSUE_NAMES.items()
     )
     return (
         f"<section><h2>{name}</h2>"
-        f'<figure><img src="data:image/png;base64,{data}" alt="Axial slices of {name}, below them with anomalies">'
+        f'<figure><img src="{data_uri(picture)}" alt="Axial slices of {name}, below them with anomalies">'
         f"<figcaption>Axial slices upwards. Red to yellow: brighter than expected; blue to cyan: darker "
         f"(beyond {finding.threshold:g} spreads of healthy residuals)</figcaption></figure>"
         '<table><thead><tr><th scope="col">Tissue</th><th scope="col">abnormal, %</th><th scope="col">ml</th>'
         '<th scope="col">brighter voxels</th><th scope="col">darker voxels</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></section>"
     )
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""anomaly-autoencoder 1.0.0: show where a brain differs from what a model of healthy brains expects.
+"""anomaly-autoencoder 1.1.0: show where a brain differs from what a model of healthy brains expects.
 
 Usage: python run.py --model model.npz --t1w IMAGE [IMAGE ...] [--flair IMAGE ...] [--threshold 3.5] [--out out]
 
@@ -24,7 +24,7 @@ from images import UnreadableImageError, derived_path, participant  # noqa: E402
 from report import overlay, render  # noqa: E402
 from scans import load_scan, pair  # noqa: E402
 
-NAME, VERSION = "anomaly-autoencoder", "1.0.0"
+NAME, VERSION = "anomaly-autoencoder", "1.1.0"
 BAD_DATA = 65
 
 

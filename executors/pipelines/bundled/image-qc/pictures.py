@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
-from brain import Volume
 from images import Image
 from metrics import Regions
-from numpy.typing import NDArray
-from PIL import Image as Picture
+from slices import canonical, data_uri, grey, png, strip
 
-AXIAL_SLICES = 7
-HEIGHT = 150
 _COLOURS = ("#3b82c4", "#6b9e3f", "#c9792b")
-
-
-def canonical(image: Image) -> tuple[Volume, tuple[float, float, float]]:
-    """Return the volume turned so that its axes run right, anterior and superior, with their spacing."""
-    import nibabel
-
-    turned = nibabel.as_closest_canonical(nibabel.Nifti1Image(image.data, image.affine))
-    spacing = tuple(float(mm) for mm in np.sqrt((turned.affine[:3, :3] ** 2).sum(axis=0)))
-    return np.asarray(turned.dataobj, dtype=np.float32), spacing  # type: ignore[return-value]
 
 
 def montage(image: Image) -> str:
     """Return slices in three planes as a PNG data URI: one sagittal, one coronal, then axial ones upwards."""
-    data, (dx, dy, dz) = canonical(image)
-    low, high = np.percentile(data, [1, 99.7])
-    grey = np.clip((data - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
-    x, y, z = grey.shape
-    tiles = [_tile(grey[int(x * 0.47)], dy, dz), _tile(grey[:, y // 2], dx, dz)]
-    for part in np.linspace(0.22, 0.78, AXIAL_SLICES):
-        tiles.append(_tile(grey[:, :, int(z * part)], dx, dy))
-    strip = np.concatenate(tiles, axis=1)
-    buffer = io.BytesIO()
-    Picture.fromarray(strip).save(buffer, format="PNG", compress_level=6)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _tile(plane: NDArray[np.uint8], across_mm: float, up_mm: float) -> NDArray[np.uint8]:
-    upright = Picture.fromarray(np.ascontiguousarray(np.flipud(plane.T)))
-    width = max(1, round(HEIGHT * (plane.shape[0] * across_mm) / (plane.shape[1] * up_mm)))
-    return np.asarray(upright.resize((min(width, 4 * HEIGHT), HEIGHT), Picture.Resampling.BILINEAR))
+    data, spacing = canonical(image.data, image.affine)
+    low, high = (float(v) for v in np.percentile(data, [1, 99.7]))
+    return data_uri(png(strip(grey(data, low, high), spacing)))
 
 
 def histogram(image: Image, regions: Regions) -> str:
@@ -65,7 +35,7 @@ def histogram(image: Image, regions: Regions) -> str:
             f"<title>{name}</title></polygon>"
         )
     legend = "".join(
-        f'<text x="{8 + 60 * k}" y="{height + 16}" fill="{colour}">{name}</text>'
+        f'<text x="{8 + 60 * k}" y="{height + 16}" style="fill: {colour}">{name}</text>'
         for k, (colour, name) in enumerate(zip(_COLOURS, regions.names, strict=True))
     )
     return (

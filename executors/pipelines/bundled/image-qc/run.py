@@ -1,4 +1,4 @@
-"""image-qc 1.1.0: measures of image quality, one JSON file for each image and one report for each participant.
+"""image-qc 1.2.0: measures of image quality, one JSON file for each image and one report for each participant.
 
 Usage: python run.py --images IMAGE [IMAGE ...] [--out out]
 
@@ -17,12 +17,21 @@ sys.dont_write_bytecode = True  # the folder of the pipeline is read-only, and i
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # sums depend on the number of threads
 
-from images import Image, UnreadableImageError, derived_path, load_image, participant, stem, suffix  # noqa: E402
+from images import (  # noqa: E402
+    Image,
+    UnreadableImageError,
+    derived_path,
+    load_image,
+    participant,
+    source_path,
+    stem,
+    suffix,
+)
 from metrics import find_regions, measure, remarks  # noqa: E402
 from pictures import histogram, montage  # noqa: E402
 from report import Section, render  # noqa: E402
 
-NAME, VERSION = "image-qc", "1.1.0"
+NAME, VERSION = "image-qc", "1.2.0"
 BAD_DATA = 65
 
 
@@ -61,7 +70,7 @@ def examine(image: Image, out: Path) -> Section:
     measures = measure(image, regions)
     told = remarks(measures)
     content = {
-        "Sources": [_bids_path(image.path)],
+        "Sources": [source_path(image.path)],
         "GeneratedBy": {"Name": NAME, "Version": VERSION},
         "shape": list(image.data.shape),
         "spacing_mm": [round(mm, 4) for mm in image.spacing],
@@ -80,12 +89,6 @@ def examine(image: Image, out: Path) -> Section:
         montage=montage(image),
         histogram=histogram(image, regions),
     )
-
-
-def _bids_path(path: Path) -> str:
-    """Return the path from the participant's folder on, which is the same wherever the input is mounted."""
-    start = next((i for i, part in enumerate(path.parts[:-1]) if part.startswith("sub-")), len(path.parts) - 1)
-    return "/".join(path.parts[start:])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Find the head, the brain and its tissues in one image, by intensity and shape alone.
 
-Simple on purpose: quick, deterministic, and good enough for whole-image measures. The bundled pipelines are
-mounted one at a time, so each has its own copy of this module; a test keeps the copies equal.
+Simple on purpose: quick, deterministic, and good enough for whole-image measures.
 """
 
 from __future__ import annotations
@@ -44,7 +43,10 @@ def otsu(values: Volume) -> float:
     total = np.cumsum(counts * centres)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return float(edges[1:][np.nanargmax(np.where(np.isfinite(between), between, -1))])
+    between = np.where(np.isfinite(between), between, -1)
+    # Where nothing lies between dark and bright, every threshold there is as good: take the middle one.
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
+    return float(edges[1:][best[0] : best[-1] + 1].mean())
 
 
 def head_mask(data: Volume, spacing: tuple[float, float, float]) -> Mask:

@@ -1,8 +1,4 @@
-"""Read NIfTI images and name what is derived from them as BIDS does.
-
-The bundled pipelines are mounted one at a time, so each has its own copy of this module; a test keeps the
-copies equal.
-"""
+"""Read NIfTI images and name what is derived from them as BIDS does."""
 
 from __future__ import annotations
 
@@ -58,11 +54,7 @@ def load_image(path: Path, *, constant: bool = False) -> Image:
     Raises:
         UnreadableImageError: Missing, empty, truncated, not NIfTI, not a volume, or without any contrast.
     """
-    if not path.is_file():
-        raise UnreadableImageError(f"{path.name}: no such file.")
-    if path.stat().st_size == 0:
-        raise UnreadableImageError(f"{path.name}: the file is empty; fetch its content and try again.")
-    stored, image = _read_voxels(path)
+    stored, affine = read_voxels(path)
     finite = np.isfinite(stored)
     missing = int(stored.size - np.count_nonzero(finite))
     volumes = stored.shape[3] if stored.ndim == 4 else 1
@@ -71,32 +63,65 @@ def load_image(path: Path, *, constant: bool = False) -> Image:
     data = stored.mean(axis=3, dtype=np.float32) if stored.ndim == 4 else stored
     if not constant and data.max() == data.min():
         raise UnreadableImageError(f"{path.name}: all voxels have one value; there is nothing to measure.")
-    spacing = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
-    if not np.isfinite(image.affine).all() or (spacing < 1e-3).any():
-        raise UnreadableImageError(f"{path.name}: the affine is not one of an image; repair its header.")
     return Image(
         data=data,
-        affine=np.asarray(image.affine, dtype=np.float64),
-        spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        affine=affine,
+        spacing=spacing_of(affine),
         path=path,
         volumes=volumes,
         not_finite=missing,
     )
 
 
-def _read_voxels(path: Path) -> tuple[Volume, nibabel.Nifti1Image]:
+def read_voxels(path: Path, *, least_edge: int = 4) -> tuple[Volume, NDArray[np.float64]]:
+    """Return what an image stores, three or four axes, and its affine.
+
+    Args:
+        path: The image.
+        least_edge: Voxels that each of the three axes in space must have.
+
+    Raises:
+        UnreadableImageError: Missing, empty, truncated, not NIfTI, not a volume, or of no place in the world.
+    """
+    if not path.is_file():
+        raise UnreadableImageError(f"{path.name}: no such file.")
+    if path.stat().st_size == 0:
+        raise UnreadableImageError(f"{path.name}: the file is empty; fetch its content and try again.")
     try:
         image = nibabel.load(path)
-        shape = tuple(int(n) for n in image.shape if n != 1 or len(image.shape) <= 3)
-        if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < 4:
+        shape = (*image.shape[:3], *(n for n in image.shape[3:] if n != 1))
+        if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < least_edge:
             raise UnreadableImageError(f"{path.name}: {'x'.join(map(str, image.shape))} voxels are no volume.")
         if np.prod(shape, dtype=np.int64) > LARGEST_VOXELS:
             raise UnreadableImageError(f"{path.name}: more than {LARGEST_VOXELS} voxels; reduce it first.")
-        return np.asarray(image.dataobj, dtype=np.float32).reshape(shape), image
+        stored = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     except (ImageFileError, HeaderDataError) as error:
         raise UnreadableImageError(f"{path.name}: not a NIfTI image ({error}).") from error
     except (OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:
         raise UnreadableImageError(f"{path.name}: damaged or cut short; fetch it again ({error}).") from error
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not np.isfinite(affine).all() or min(spacing_of(affine)) < 1e-3:
+        raise UnreadableImageError(f"{path.name}: the affine is not one of an image; repair its header.")
+    return stored, affine
+
+
+def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the millimetres between voxels along each axis."""
+    x, y, z = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).tolist()
+    return x, y, z
+
+
+def nifti_bytes(data: NDArray[np.generic], affine: NDArray[np.float64]) -> bytes:
+    """Return an image as the bytes of a ``.nii.gz`` without a date: the same voxels, the same bytes."""
+    image = nibabel.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
+
+
+def source_path(path: Path) -> str:
+    """Return the path from the participant's folder on, which is the same wherever the input is mounted."""
+    start = next((i for i, part in enumerate(path.parts[:-1]) if part.startswith("sub-")), len(path.parts) - 1)
+    return "/".join(path.parts[start:])
 
 
 def stem(path: Path) -> str:

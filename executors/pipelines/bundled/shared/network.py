@@ -1,7 +1,6 @@
 """The patch auto-encoder and the file it is kept in.
 
-Trainer and detector each have their own copy of this module (they are mounted one at a time); a test keeps the
-copies equal. The file is a NumPy archive without pickles and without dates: same weights, same bytes.
+The file is a NumPy archive without pickles and without dates: same weights, same bytes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What is left of an image when the network's healthy version is taken away, and how unusual it is.
-
-Trainer and detector each have their own copy of this module (they are mounted one at a time); a test keeps the
-copies equal.
-"""
+"""What is left of an image when the network's healthy version is taken away, and how unusual it is."""
 
 from __future__ import annotations
 

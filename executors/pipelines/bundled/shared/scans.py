@@ -1,7 +1,6 @@
 """Bring the contrasts of one participant onto one grid, in comparable intensities.
 
-Trainer and detector each have their own copy of this module (they are mounted one at a time); a test keeps the
-copies equal, because a model is only as good as the likeness of what it saw and what it sees.
+Trainer and detector both use it: a model is only as good as the likeness of what it saw and what it sees.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ PERSON = Person(seed=11)
 # Another processor sums in another order: a voxel on a threshold may change its class, no more.
 MEASURES = {
     "kind": "json",
+    "ignore": ["/GeneratedBy"],
     "default": {"relative": 0.005, "absolute": 0.0},
     "members": {
         f"/measures/{name}": {"relative": 0.02, "absolute": 0.0005}
