@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -139,6 +139,21 @@ class RegisterPipeline(Body):
     bundled: str | None = Field(default=None, description="Name of a bundled pipeline, instead of the above.")
 
 
+class RegisterReference(Body):
+    """A reference case with its files."""
+
+    reference: dict[str, Any] = Field(description="What `reference.json` holds.")
+    files: dict[str, str] = Field(default_factory=dict, description="Relative path to content in base64.")
+
+
+class Certify(Body):
+    """Run a reference case, and issue a certificate when every output is within tolerance."""
+
+    reference: str | None = Field(default=None, description="Id of a reference case; unset: the newest.")
+    runner: str | None = Field(default=None, description="Runner; unset: the catalogue's own.")
+    days: int | None = Field(default=None, ge=1, le=3650, description="Days that it holds; unset: as the settings say.")
+
+
 class Deprecation(Body):
     """Why a version of a pipeline is no longer to be used."""
 
@@ -151,7 +166,16 @@ class RunPipeline(Body):
 
     pipeline: str = Field(description="Name, `name@version` or id.")
     cohort: str | None = None
-    inputs: dict[str, list[str]] = Field(default_factory=dict, description="Input name to record or file ids.")
+    inputs: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Input name to ids of files, acquisitions, outputs, tasks or batches, or to paths on the server.",
+    )
+    select: dict[str, str] = Field(
+        default_factory=dict, description="Input name to a further condition on acquisitions (CQL2 text)."
+    )
+    choose: dict[str, Literal["one", "all", "first", "last", "each"]] = Field(
+        default_factory=dict, description="Input name to what is done with several acquisitions that match."
+    )
     parameters: dict[str, Any] = Field(default_factory=dict)
     runner: str | None = None
 

@@ -246,6 +246,8 @@ class Client:
         inputs: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Any] | None = None,
         runner: str | None = None,
+        select: Mapping[str, str] | None = None,
+        choose: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Submit a pipeline; returns at once with the task, or the batch of tasks."""
         body = {
@@ -254,6 +256,8 @@ class Client:
             "inputs": {name: list(values) for name, values in (inputs or {}).items()},
             "parameters": dict(parameters or {}),
             "runner": runner,
+            "select": dict(select or {}),
+            "choose": dict(choose or {}),
         }
         answer: dict[str, Any] = self.post("tasks", body)
         return answer

@@ -12,6 +12,7 @@ from typing import Any
 from api.access import Principal
 from api.catalogue import Catalogue
 from api.operations.batches import REFUSALS, Phase, batch_put
+from api.operations.candidates import read_choices
 from api.operations.planning import PlannedTask, Planner
 from api.operations.reuse import reused
 from api.operations.task_specs import state_node, task_put
@@ -29,7 +30,7 @@ CHUNK = 200
 """Items that are planned, cancelled or tried again in one commit."""
 _SHARED = (
     *("name", "pipeline", "pipeline_name", "pipeline_version", "level", "cohort", "parameters", "runner", "principal"),
-    *("certificate", "remarks", "reuse"),
+    *("certificate", "choices", "remarks", "reuse"),
 )
 
 
@@ -98,7 +99,13 @@ def plan_some(
     chunk = members[position : position + limit]
     catalogue.refresh_search()
     version = catalogue.repository.get(document["pipeline"])
-    planner = Planner(catalogue, principal, PipelineDescriptor.parse(version.document["descriptor"]))
+    planner = Planner(
+        catalogue,
+        principal,
+        PipelineDescriptor.parse(version.document["descriptor"]),
+        parameters=document["parameters"],
+        choices=read_choices(document.get("choices", {})),
+    )
     plan = planner.plan_members(chunk, document["named"])
     number = {iri: position + at for at, iri in enumerate(chunk, start=1)}
     common = {name: document[name] for name in _SHARED if name in document} | {"batch": batch.id}

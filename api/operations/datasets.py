@@ -323,16 +323,29 @@ def _require_everywhere(principal: Principal) -> None:
         raise NotPermittedError("adding datasets needs the role contributor on the whole catalogue")
 
 
-def _checked(catalogue: Catalogue, path: Path) -> Path:
+def check_place(catalogue: Catalogue, principal: Principal, path: Path) -> None:
+    """Refuse to take in data that the caller may not add, or not from there.
+
+    Raises:
+        NotPermittedError: The caller may not add data, or not from there.
+    """
+    _require_everywhere(principal)
+    _require_root(catalogue, path)
+
+
+def _require_root(catalogue: Catalogue, path: Path) -> None:
     roots: Sequence[Path] | None = catalogue.settings.import_roots
-    resolved = path.resolve()
-    if roots is not None and not any(resolved.is_relative_to(root.resolve()) for root in roots):
+    if roots is not None and not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
         raise NotPermittedError(
             f"{path} is not below a folder that may be registered from",
             next_step="Ask the administrator to add its folder to the setting import_roots.",
         )
+
+
+def _checked(catalogue: Catalogue, path: Path) -> Path:
+    _require_root(catalogue, path)
     if not path.exists():
         raise NotFoundError(f"there is nothing at {path}", field="path")
     if not path.is_dir():
         raise InvalidRequestError(f"{path} is not a folder", field="path")
-    return resolved
+    return path.resolve()

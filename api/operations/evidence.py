@@ -9,7 +9,7 @@ from pathlib import Path
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import lineage, records
-from api.operations.planning import host_path
+from api.operations.input_files import host_path
 from catalog.model import Record
 from executors.model import utc_now
 from ontology.errors import SillageError

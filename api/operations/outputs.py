@@ -7,18 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from api.catalogue import Catalogue
+from api.operations.input_files import sources_of
 from api.operations.measures import Measures, read_measures
-from api.operations.planning import sources_of
-from catalog.model import Commit, Put, Record
+from catalog.model import Put, Record
 from catalog.readers.bids.names import NameReader
 from catalog.readers.bids.schema import load_schema
 from catalog.tree import TreeFile
 from executors.model import StagedOutput
 from executors.pipelines.extension import MeasuresRule, OutputHint
-from ontology.errors import ConflictError, SillageError
+from ontology.errors import SillageError
 from ontology.identifiers import new_iri
-from ontology.namespaces import DERIVED_FROM, GENERATED_BY, PART_OF
+from ontology.namespaces import GENERATED_BY, PART_OF
 
 OUT = "out/"
 
@@ -26,62 +25,6 @@ OUT = "out/"
 def dataset_path(output: StagedOutput) -> str:
     """Return where an output belongs in the derivative dataset: its path below the folder ``out``."""
     return output.path.removeprefix(OUT)
-
-
-def derivative_for(catalogue: Catalogue, task: Record) -> Record:
-    """Return the derivative dataset of a task's pipeline version and sources, made on first use."""
-    document = task.document
-    sources = sorted(document["datasets"])
-    alias = f"derivative:{document['pipeline']}/{'+'.join(sources)}"
-    iri = catalogue.repository.find_alias(alias)
-    if iri is None:
-        try:
-            iri = _make_derivative(catalogue, task, alias, sources)
-        except ConflictError:
-            # Another task of the same batch made it first.
-            iri = catalogue.repository.find_alias(alias)
-            if iri is None:
-                raise
-    return catalogue.repository.get(iri)
-
-
-def _make_derivative(catalogue: Catalogue, task: Record, alias: str, sources: Sequence[str]) -> str:
-    known = catalogue.repository.get_many(sources)
-    name = f"{task.document['pipeline_name']} {task.document['pipeline_version']}"
-    titles = [str(known[iri].document.get("title") or iri) for iri in sources if iri in known]
-    title = f"{name} of {', '.join(titles)}" if titles else name
-    generated_by = [{"Name": task.document["pipeline_name"], "Version": task.document["pipeline_version"]}]
-    description = {
-        "Name": title,
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": generated_by,
-        "SourceDatasets": [{"URL": iri} for iri in sources],
-    }
-    made = catalogue.store.create_derivative(name=title, description=description)
-    licences = {str(known[iri].document.get("license") or "") for iri in sources if iri in known}
-    document = {
-        "label": title,
-        "title": title,
-        "dataset_type": "derivative",
-        "license": licences.pop() if len(licences) == 1 else None,
-        "source_datasets": list(sources),
-        "generated_by": generated_by,
-        "access_rights": "restricted",
-        "data_path": catalogue.stored_path(made.path),
-        "commit": made.commit,
-        "pipeline": task.document["pipeline"],
-    }
-    put = Put(
-        id=new_iri(),
-        type="Dataset",
-        document=document,
-        edges=[(DERIVED_FROM, iri) for iri in sources],
-        aliases=[alias, *([f"datalad:{made.datalad_id}"] if made.datalad_id else [])],
-    )
-    agent = task.document["principal"]
-    catalogue.repository.commit(Commit(principal=agent, action="dataset.derive", changes=[put]))
-    return put.id
 
 
 def output_puts(

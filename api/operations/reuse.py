@@ -14,7 +14,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations.certificates import State, standing
-from api.operations.planning import host_path
+from api.operations.input_files import host_path
 from api.operations.task_specs import SAME_WORK, spec_for, work_node
 from catalog.model import Record
 from executors.model import TaskEvent, TaskSpec, utc_now

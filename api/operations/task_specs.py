@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.catalogue import Catalogue
+from api.operations.bids_views import view_contents
+from api.operations.input_files import host_path
 from api.operations.pipelines import environment_for, pinned_of
-from api.operations.planning import host_path, input_values
+from api.operations.planning import command_values
 from catalog.model import Put, Record
 from executors.model import Mount, TaskInput, TaskSpec
 from executors.pipelines.descriptor import PipelineDescriptor
@@ -80,7 +82,10 @@ def spec_for(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> Tas
     """Return the runner's description of a task that may not be written yet; raises as :func:`spec_of` does."""
     version = catalogue.repository.get(document["pipeline"])
     descriptor = PipelineDescriptor.parse(version.document["descriptor"])
-    invocation = descriptor.invocation({**document["parameters"], **input_values(document["inputs"])})
+    invocation = descriptor.invocation(command_values(descriptor, document["parameters"], document["inputs"]))
+    app, made = descriptor.bids_app, invocation.contents
+    if app is not None:
+        made += tuple(view_contents(catalogue, app, document["inputs"]))
     mounts = []
     if version.document.get("files_digest"):
         folder = catalogue.directory / "pipelines" / version.document["files_digest"]
@@ -90,7 +95,7 @@ def spec_for(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> Tas
         name=document["pipeline_name"],
         command=invocation.argv,
         inputs=tuple(_input(catalogue, item) for item in document["inputs"]),
-        contents=invocation.contents,
+        contents=made,
         outputs=descriptor.task_outputs(invocation),
         env=invocation.env,
         resources=descriptor.resources,

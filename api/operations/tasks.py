@@ -12,9 +12,11 @@ from api.catalogue import Catalogue
 from api.operations import batches, certificates, records
 from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
 from api.operations.batches import change_batch
+from api.operations.candidates import choices_document, read_choices
+from api.operations.input_files import PlannedInput
 from api.operations.pipeline_versions import version_of
 from api.operations.pipelines import environment_for, pinned_of
-from api.operations.planning import PlannedInput, Planner
+from api.operations.planning import Planner
 from api.operations.task_specs import state_node, task_put
 from api.task_service import TaskService, read_log
 from api.wire import page_body, record_body, summary_body
@@ -50,6 +52,8 @@ def submit(
     parameters: Mapping[str, Any] | None = None,
     runner: str | None = None,
     reuse: bool = False,
+    select: Mapping[str, str] | None = None,
+    choose: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Submit a pipeline: one task, or a batch with one per participant; return before they have run.
 
@@ -75,12 +79,13 @@ def submit(
     descriptor.check_parameters(given)
     _require_runnable(catalogue, version, descriptor, name)
     catalogue.refresh_search()
+    said = choices_document(select or {}, choose or {})
     common = {
         "name": descriptor.name,
         "pipeline": version.id,
         "pipeline_name": descriptor.name,
         "pipeline_version": descriptor.version,
-        "level": descriptor.level,
+        "level": descriptor.level_of(given),
         "cohort": frozen.id if frozen else None,
         "parameters": given,
         "runner": name,
@@ -88,10 +93,11 @@ def submit(
         "certificate": found.to_json(),
         "remarks": [warning] if warning else [],
         "reuse": reuse,
+        "choices": said,
     }
     members = [member["participant"] for member in frozen.document["members"]] if frozen is not None else []
-    planner = Planner(catalogue, principal, descriptor)
-    if frozen is not None and len(members) > 1 and descriptor.level != "group":
+    planner = Planner(catalogue, principal, descriptor, parameters=given, choices=read_choices(said))
+    if frozen is not None and common["level"] != "group" and (len(members) > 1 or planner.splits):
         named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs or {}))}
         document = batches.batch_document(common, frozen, named=named)
         return show(catalogue, principal, submit_batch(catalogue, principal, document, members))
@@ -106,7 +112,8 @@ def submit(
 def _by_input(files: Sequence[PlannedInput]) -> Iterable[tuple[str, list[PlannedInput]]]:
     found: dict[str, list[PlannedInput]] = {}
     for file in files:
-        found.setdefault(file.input, []).append(file)
+        if not file.companion:
+            found.setdefault(file.input, []).append(file)
     return found.items()
 
 

@@ -8,8 +8,8 @@ from fastapi.responses import FileResponse
 from api.access import Permission
 from api.dependencies import Caller, Open
 from api.operations import records
+from api.operations.input_files import host_path
 from api.operations.outputs import media_type
-from api.operations.planning import host_path
 from api.pages.preview import slices_png
 from ontology.errors import InvalidRequestError
 

@@ -36,6 +36,8 @@ def submit(body: RunPipeline, catalogue: Open, principal: Caller) -> Any:
         pipeline=body.pipeline,
         cohort=body.cohort,
         inputs=body.inputs,
+        select=body.select,
+        choose=body.choose,
         parameters=body.parameters,
         runner=body.runner,
     )

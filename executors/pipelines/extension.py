@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from executors.model import Resources
+from executors.pipelines.bids_app import bids_app_of
 
 LEVELS = ("participant", "group")
 CHOICES = ("one", "all", "first", "last", "each")
@@ -121,20 +122,24 @@ def extension_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def selections_of(document: Mapping[str, Any]) -> dict[str, Selection]:
-    """Return for every file input how its files are chosen."""
-    rules = extension_of(document).get("inputs", {})
-    found = {}
-    for item in document["inputs"]:
-        if item["type"] != "File":
-            continue
-        rule = rules.get(item["id"], {})
-        found[item["id"]] = Selection(
-            select=rule.get("select"),
-            choose=rule.get("choose") or ("all" if rule.get("all") else "one"),
-            optional=rule.get("optional", item.get("optional", False)),
-            sidecars=rule.get("sidecars", False),
-        )
-    return found
+    """Return for every file input, and for the dataset of a BIDS App, how its files are chosen."""
+    block = extension_of(document)
+    rules = block.get("inputs", {})
+    app = bids_app_of(document, block)
+    return {
+        item["id"]: _selection(rules.get(item["id"], {}), optional=item.get("optional", False))
+        for item in document["inputs"]
+        if item["type"] == "File" or (app is not None and item["id"] == app.bids_dir)
+    }
+
+
+def _selection(rule: Mapping[str, Any], *, optional: bool) -> Selection:
+    return Selection(
+        select=rule.get("select"),
+        choose=rule.get("choose") or ("all" if rule.get("all") else "one"),
+        optional=rule.get("optional", optional),
+        sidecars=rule.get("sidecars", False),
+    )
 
 
 def hints_of(document: Mapping[str, Any]) -> dict[str, OutputHint]:

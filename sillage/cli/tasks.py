@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,18 @@ def run(
     context: typer.Context,
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Name, name@version or id.")],
     cohort: Annotated[str | None, typer.Option(help="Run over the members of this cohort.")] = None,
-    input: Annotated[list[str] | None, typer.Option(metavar="NAME=ID", help="Record or file ids, repeatable.")] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ID", help="Id of a file, image, output or task; or a path. Repeatable."),
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CQL2", help="Condition on images for an input; repeatable."),
+    ] = None,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RULE", help="Of several images: one, all, first, last, each; repeatable."),
+    ] = None,
     param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Parameter, repeatable.")] = None,
     runner: Annotated[str | None, typer.Option(help="Runner; unset: the catalogue's own.")] = None,
     detach: Annotated[bool, typer.Option(help="Do not wait (a service does the work).")] = False,
@@ -35,10 +47,11 @@ def run(
     session = session_of(context)
     inputs: dict[str, list[str]] = {}
     for name, value in _pairs(input, "--input"):
-        inputs.setdefault(name, []).append(value)
+        inputs.setdefault(name, []).append(_reference(value))
     parameters = dict(_pairs(param, "--param"))
+    rules = {"select": dict(_pairs(select, "--select")), "choose": dict(_pairs(choose, "--choose"))}
     with session.client() as client:
-        body = client.run(pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner)
+        body = client.run(pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner, **rules)
         if not detach:
             with session.output.progress(f"Running {pipeline} ..."):
                 body = _wait(client, body)
@@ -114,6 +127,12 @@ def retry(context: typer.Context, id: Id) -> int:
 
 def _wait(client: Client, body: dict[str, Any]) -> dict[str, Any]:
     return body if body["state"] in FINAL else client.wait(body["id"])
+
+
+def _reference(value: str) -> str:
+    """Return an id as it is, and what is a path here as one that any process of this machine understands."""
+    written_as_path = value.startswith((".", "/", "~")) and "/" in value
+    return str(Path(value).expanduser().absolute()) if written_as_path else value
 
 
 def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
