@@ -51,6 +51,11 @@ def qc(bundled: Path) -> Iterator[Importer]:
 
 
 @pytest.fixture
+def t2_map(bundled: Path) -> Iterator[Importer]:
+    yield from _importer(bundled / "t2-map")
+
+
+@pytest.fixture
 def trainer(bundled: Path) -> Iterator[Importer]:
     yield from _importer(bundled / "anomaly-autoencoder-train")
 
