@@ -163,8 +163,7 @@ class ContainerSandbox(Sandbox):
         )
         held: dict[str, str | None] = {"engine": self._engine.name, "program": self._engine.program, "name": order.name}
         held |= {"image_id": image.id, "digest": image.digest}
-        if self._engine.keeps_containers:
-            folder.write("container", json.dumps(held))
+        folder.write("container" if self._engine.keeps_containers else "image", json.dumps(held))
         argv = tuple(self._engine.run_words(order))
         own = {**self._engine.environ(), MARKER: folder.mark}
         return Launch(argv=argv, environ=own, nested=mount_points(spec, folder), bounded=False)
@@ -172,7 +171,7 @@ class ContainerSandbox(Sandbox):
     @override
     def describe(self) -> dict[str, object]:
         missing = self._engine.not_enforced
-        held = held_container(self._folder) or {}
+        held = held_container(self._folder) or json.loads(self._folder.read("image") or "{}")
         ran = json.loads(self._folder.read("container-end") or "{}").get("image_id")
         return {
             "kind": self.kind,
@@ -182,7 +181,9 @@ class ContainerSandbox(Sandbox):
             "version": self._engine.version(),
             "image_id": held.get("image_id"),
             "image_digest": held.get("digest"),
-            "image_verified": ran is not None and ran == held.get("image_id"),
+            "image_verified": ran is not None and ran == held.get("image_id")
+            if self._engine.keeps_containers
+            else "digest" in held,
         }
 
 

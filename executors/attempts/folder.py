@@ -5,7 +5,7 @@
 ``stdout`` ``stderr``  what was printed, appended by the task itself
 ``started``    the wrapper's own line of ``/proc/self/stat``: who it is, and when it began
 ``status``     what bubblewrap reports: the first process of the sandbox
-``container``  which engine runs the task's image, and under which name
+``container``  which engine runs the task's image, and under which name (``image`` where it has no names)
 ``container-end``  what that engine said of it once it was removed
 ``pid``        the first process of a container, as its engine reports it
 ``gpus``       which GPUs the task was given
@@ -14,6 +14,7 @@
 ``ended``      written once the final event was taken
 ``observing``  whether somebody sees which inputs the task opens, or why nobody does
 ``trace``      pipe from strace to its reader; ``watched`` what the reader looks for, ``opened`` what it found
+``report.json``  what the task reported of itself, moved out of its working folder
 ``cancel``     present when somebody asked for the end
 ``lock``       held (``flock``) by the one process that watches the task
 """

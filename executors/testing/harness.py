@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,6 +19,9 @@ from executors.runner import Runner
 from executors.states import EventKind, TaskState
 
 PATIENCE_S = 30.0
+
+NEEDS = {"real": "runs_commands", "durable": "survives_restart"}
+"""For each fixture, the capability without which it is not to be had."""
 
 _numbers = itertools.count(1)
 
@@ -81,8 +85,43 @@ def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE_S) -> No
         time.sleep(0.01)
 
 
+def _needed(test: Callable[..., None] | None) -> set[str]:
+    """Return the capabilities that a test needs: those of its fixtures, and the one it is marked with."""
+    if test is None:
+        return set()
+    fixtures = {NEEDS[name] for name in inspect.signature(test).parameters if name in NEEDS}
+    fixtures |= {"runs_commands"} if "survives_restart" in fixtures else set()
+    return fixtures | ({test.needs} if hasattr(test, "needs") else set())
+
+
+def needs(capability: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a test that only a runner with this capability can pass."""
+
+    def mark(test: Callable[..., None]) -> Callable[..., None]:
+        test.needs = capability  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
 class RunnerSuite:
-    """Base of the suite's parts: opens runners and closes them again."""
+    """Base of the suite's parts: opens runners and closes them again.
+
+    Attributes:
+        without: Capabilities (members of ``RunnerCapabilities``) that the runner declares not to have. Tests that need
+            one of them are not collected for it, so that nothing is skipped that could be taken for passed; that the
+            runner really declares so is a test.
+    """
+
+    without: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Leave out what the runner declares not to do: a name that is no function is no test."""
+        super().__init_subclass__()
+        for name in dir(cls):
+            test = getattr(cls, name)
+            if name.startswith("test_") and cls.without & _needed(test):
+                setattr(cls, name, None)
 
     def open_runner(self, work_root: Path) -> Runner:
         """Return a runner over a folder; called again with the same folder it stands for a restarted service."""
@@ -103,9 +142,14 @@ class RunnerSuite:
     @pytest.fixture
     def real(self, runner: Runner) -> Runner:
         """The runner under test, for what only one that executes commands can show."""
-        if not runner.capabilities.runs_commands:
-            pytest.skip("this runner declares that it executes nothing")
+        assert runner.capabilities.runs_commands
         return runner
+
+    @pytest.fixture
+    def durable(self, real: Runner) -> Runner:
+        """The runner under test, for what only one whose tasks outlive the service can show."""
+        assert real.capabilities.survives_restart
+        return real
 
     @staticmethod
     def carry_out(runner: Runner, spec: TaskSpec, sink: Recorder | None = None) -> Recorder:

@@ -13,7 +13,7 @@ import pytest
 from executors.model import TaskInput
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
-from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, python_task, task, wait_until
+from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, needs, python_task, task, wait_until
 
 MEGABYTE = 1_000_000
 
@@ -159,17 +159,15 @@ class HostileTasks(RunnerSuite):
         except OSError:
             return
 
+    @needs("contains_processes")
     def test_sees_no_other_processes(self, real: Runner) -> None:
-        if not real.capabilities.contains_processes:
-            pytest.skip("this runner declares that it does not contain processes")
         spec = task(f"kill -0 {os.getpid()}; ls /proc")
         self.carry_out(real, spec)
         seen = [int(name) for name in real.logs(spec.id, "stdout").split() if name.isdigit()]
         assert max(seen) < 50
 
+    @needs("contains_processes")
     def test_gains_no_powers(self, real: Runner) -> None:
-        if not real.capabilities.contains_processes:
-            pytest.skip("this runner declares that it does not contain processes")
         spec = task(
             "grep ^CapEff /proc/self/status; echo 1 >/proc/sys/kernel/sysrq; mount -t tmpfs x /tmp; unshare -r id"
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,11 @@ ORDER = [EventKind.INITIALIZE, EventKind.START]
 
 class Lifecycle(RunnerSuite):
     """What becomes of a task."""
+
+    def test_declares_what_is_tested(self, runner: Runner) -> None:
+        declared = runner.capabilities
+        switches = [member.name for member in fields(declared) if isinstance(getattr(declared, member.name), bool)]
+        assert {name for name in switches if not getattr(declared, name)} == set(self.without)
 
     def test_hello(self, runner: Runner) -> None:
         spec = task("echo hello")

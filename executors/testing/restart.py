@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from executors.model import KnownTask, TaskEvent, TaskOutput, TaskSpec
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
@@ -15,13 +13,6 @@ from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, task, w
 
 class Restart(RunnerSuite):
     """Reconciliation."""
-
-    @pytest.fixture
-    def durable(self, real: Runner) -> Runner:
-        """The runner under test, for what only one whose tasks outlive the service can show."""
-        if not real.capabilities.survives_restart:
-            pytest.skip("this runner declares that its tasks do not outlive the service")
-        return real
 
     def _restart(self, spec: TaskSpec, recorder: Recorder, work_root: Path) -> Runner:
         again = self.open_runner(work_root)

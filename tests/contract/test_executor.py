@@ -1,16 +1,19 @@
-"""The runner suite over every runner that ships: sandboxed, plain, on a cluster, and the one that runs nothing."""
+"""The runner suite over every runner that ships: sandboxed, in images, plain, on a cluster, and the no-op."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from executors.local.runner import LocalRunner
+from executors.model import TaskSpec
 from executors.noop import NoopRunner
-from executors.runner import Runner
+from executors.pipelines.environment import image_environment
+from executors.runner import EventSink, Runner
 from executors.slurm.runner import SlurmRunner
 from executors.testing import RunnerContract
 from ontology.errors import UnsupportedError
@@ -36,42 +39,34 @@ class TestLocalSandboxed(RunnerContract):
     def open_runner(self, work_root: Path) -> Runner:
         return LocalRunner(work_root, slots=2, sandbox="bubblewrap", grace_s=0.2, observe="none")
 
-    def test_declares_what_it_enforces(self, runner: Runner) -> None:
-        declared = runner.capabilities
-        assert declared.confines_files
-        assert declared.confines_network
-        assert declared.contains_processes
+
+class _InImage(LocalRunner):
+    """Runs whatever it is given in one image, with what the description mounts."""
+
+    image = ""
+
+    def submit(self, spec: TaskSpec, sink: EventSink) -> None:
+        pinned, given = image_environment(self.image), spec.environment
+        inside = replace(pinned, packages=given.packages, mounts=given.mounts, executables=given.executables)
+        super().submit(replace(spec, environment=inside), sink)
+
+
+class TestLocalContainer(RunnerContract):
+    """The same promises where the environment is an image, which an engine runs."""
+
+    @pytest.fixture(autouse=True)
+    def _image(self, podman: str) -> None:
+        _InImage.image = podman
+
+    def open_runner(self, work_root: Path) -> Runner:
+        return _InImage(work_root, slots=2, container_engine="podman", sandbox="bubblewrap", grace_s=0.2)
 
 
 class TestLocalPlain(RunnerContract):
+    without = frozenset({"confines_files", "confines_network", "contains_processes"})
+
     def open_runner(self, work_root: Path) -> Runner:
         return LocalRunner(work_root, slots=2, sandbox="none", grace_s=0.2, observe="none")
-
-    def test_declares_what_it_does_not_enforce(self, runner: Runner) -> None:
-        declared = runner.capabilities
-        assert not declared.confines_files
-        assert not declared.confines_network
-        assert not declared.contains_processes
-
-
-class _Observed:
-    """Every task is watched by strace, also those without inputs."""
-
-    @pytest.fixture(autouse=True)
-    def _needs_strace(self, strace: str) -> None:
-        assert strace
-
-
-@pytest.mark.service
-class TestLocalSandboxedObserved(_Observed, TestLocalSandboxed):
-    def open_runner(self, work_root: Path) -> Runner:
-        return LocalRunner(work_root, slots=2, sandbox="bubblewrap", grace_s=0.2, observe="strace")
-
-
-@pytest.mark.service
-class TestLocalPlainObserved(_Observed, TestLocalPlain):
-    def open_runner(self, work_root: Path) -> Runner:
-        return LocalRunner(work_root, slots=2, sandbox="none", grace_s=0.2, observe="strace")
 
 
 class TestSlurm(RunnerContract):
@@ -94,5 +89,7 @@ class TestSlurm(RunnerContract):
 
 
 class TestNoop(RunnerContract):
+    without = frozenset({"runs_commands", "survives_restart"})
+
     def open_runner(self, work_root: Path) -> Runner:
         return NoopRunner()

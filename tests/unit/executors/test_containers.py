@@ -1,0 +1,224 @@
+"""Tasks in images, by a real podman: what they see, what is recorded, and that nothing of them outlives its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executors.attempts.engines import Podman
+from executors.attempts.folder import TaskFolder
+from executors.attempts.processes import command_line, marked
+from executors.attempts.sandbox import MARKER
+from executors.local.runner import LocalRunner
+from executors.model import KnownTask, TaskInput, TaskOutput, TaskSpec
+from executors.pipelines.environment import image_environment
+from executors.runner import Runner
+from executors.states import EventKind, TaskState
+from executors.testing import Recorder, task, wait_until
+from ontology.errors import UnsupportedError
+
+PATIENCE_S = 60.0
+
+SERVICE = """
+import sys, time
+from pathlib import Path
+from executors.local.runner import LocalRunner
+from executors.serial import load_spec
+runner = LocalRunner(Path(sys.argv[1]), container_engine="podman")
+runner.submit(load_spec(sys.stdin.readline()), lambda task, event: print(event.kind, flush=True))
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def runner(podman: str, tmp_path: Path) -> Iterator[Runner]:
+    runner = LocalRunner(tmp_path / "runner", container_engine="podman", grace_s=0.2)
+    yield runner
+    runner.close()
+
+
+def in_image(image: str, script: str, **members: object) -> TaskSpec:
+    return task(script, environment=image_environment(image), **members)
+
+
+def carry_out(runner: Runner, spec: TaskSpec) -> Recorder:
+    recorder = Recorder()
+    runner.submit(spec, recorder)
+    assert runner.wait(spec.id, PATIENCE_S)
+    return recorder
+
+
+def folder_of(runner: Runner, spec: TaskSpec) -> TaskFolder:
+    return TaskFolder(runner._root, spec.id, 1)  # type: ignore[attr-defined]
+
+
+def containers() -> list[str]:
+    podman = Podman("podman")
+    return podman.call("ps", "--all", "--format", "{{.Names}}").stdout.split()
+
+
+def started(folder: TaskFolder) -> int:
+    """Wait until a task's command runs, and return the first process of its container."""
+    wait_until(lambda: folder.printed("stdout", 0, 10) == b"up\n", PATIENCE_S)
+    return int(folder.read("pid") or "")
+
+
+def test_record_names_the_image_that_was_run(runner: Runner, podman: str) -> None:
+    spec = in_image(podman, "echo $TOOL")
+    recorder = carry_out(runner, spec)
+    assert recorder.states[spec.id] is TaskState.COMPLETE, runner.logs(spec.id, "stderr")
+    assert runner.logs(spec.id, "stdout") == b"of-the-image\n"
+    record = recorder.record(spec.id)
+    assert record["environment"]["image"] == podman
+    assert record["environment"]["digest"] == podman.rpartition(":")[2]
+    sandbox = record["sandbox"]
+    assert (sandbox["kind"], sandbox["engine"], sandbox["not_enforced"]) == ("container", "podman", [])
+    assert sandbox["image_digest"] == record["environment"]["digest"]
+    assert sandbox["image_verified"] is True
+    assert containers() == []
+
+
+def test_nothing_of_this_machine_is_seen(
+    runner: Runner, podman: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example")
+    given = tmp_path / "sub-01, of: one person"
+    given.write_text("voxels")
+    spec = in_image(
+        podman,
+        "env; cat /etc/passwd /etc/group /etc/hostname /etc/hosts; ls /inputs /home /root; touch /x /inputs/b; "
+        "cat /inputs/a,b:c; ls -ln out; touch out; ls -ln out; id",
+        inputs=(TaskInput(id="a", host_path=given, path="/inputs/a,b:c"),),
+        outputs=(TaskOutput(name="o", path="out"),),
+    )
+    recorder = carry_out(runner, spec)
+    printed = (runner.logs(spec.id, "stdout") + runner.logs(spec.id, "stderr")).decode()
+    assert recorder.states[spec.id] is TaskState.COMPLETE, printed
+    assert "voxels" in printed
+    assert printed.count("Read-only file system") == 2
+    for secret in (os.uname().nodename, str(tmp_path), os.environ["HOME"] + "/"):
+        assert secret not in printed
+    variables = {line.partition("=")[0] for line in printed.splitlines() if "=" in line.split(" ")[0]}
+    of_the_image = {"PATH", "TOOL", "HOSTNAME", "container", "SHLVL", "PWD"}
+    assert variables - {"uid"} == set(recorder.record(spec.id)["environment_variables"]) | of_the_image | {MARKER}
+    (output,) = recorder.last(spec.id).outputs
+    assert output.host_path.stat().st_uid == os.getuid()
+
+
+def test_places_of_data_are_in_no_command_line(runner: Runner, podman: str, tmp_path: Path) -> None:
+    given = tmp_path / "sub-secret"
+    given.mkdir()
+    spec = in_image(
+        podman,
+        "echo up; sleep 600",
+        inputs=(TaskInput(id="a", host_path=given, path="/inputs/a"),),
+        env={"TOKEN": "of-a-pipeline"},
+    )
+    runner.submit(spec, Recorder())
+    folder = folder_of(runner, spec)
+    started(folder)
+    everything = [b" ".join(command_line(int(name))) for name in os.listdir("/proc") if name.isdecimal()]
+    assert any(folder.mark.encode() in line for line in everything)
+    assert not any(b"sub-secret" in line or b"of-a-pipeline" in line for line in everything)
+    runner.cancel(spec.id)
+    assert runner.wait(spec.id, PATIENCE_S)
+
+
+def test_image_that_is_not_here_is_refused_with_what_to_do(runner: Runner) -> None:
+    image = f"registry.example/tool@sha256:{'0' * 64}"
+    with pytest.raises(UnsupportedError) as caught:
+        runner.submit(in_image(image, "true"), Recorder())
+    assert caught.value.field == "environment.image"
+    assert caught.value.next_step() == f"Fetch it: podman pull {image}"
+
+
+def test_image_that_goes_before_its_task_begins_ends_the_task(podman: str, tmp_path: Path) -> None:
+    runner = LocalRunner(tmp_path / "runner", container_engine="podman", container_pull=True)
+    recorder = carry_out(runner, spec := in_image(f"localhost/nobody@sha256:{'0' * 64}", "true"))
+    assert recorder.states[spec.id] is TaskState.SYSTEM_ERROR
+    assert recorder.last(spec.id).reason == "sandbox"
+    runner.close()
+
+
+@pytest.mark.parametrize("victim", ["client", "monitor", "first process", "wrapper"])
+def test_whoever_is_killed_nothing_is_left(runner: Runner, podman: str, victim: str) -> None:
+    spec, recorder = in_image(podman, "setsid sleep 600 & echo up; sleep 600"), Recorder()
+    runner.submit(spec, recorder)
+    folder = folder_of(runner, spec)
+    first = started(folder)
+    wrapper = folder.started()
+    assert wrapper is not None
+    os.kill(_victim(victim, folder, first, wrapper.pid), signal.SIGKILL)
+    if victim == "monitor":
+        runner.cancel(spec.id)
+    assert runner.wait(spec.id, PATIENCE_S)
+    assert recorder.states[spec.id] in {TaskState.EXECUTOR_ERROR, TaskState.SYSTEM_ERROR, TaskState.CANCELED}
+    assert marked(folder.mark) == []
+    assert f"sillage-{folder.mark}" not in containers()
+
+
+def _victim(name: str, folder: TaskFolder, first: int, wrapper: int) -> int:
+    if name == "client":
+        return next(pid for pid in marked(folder.mark) if command_line(pid)[:1] == [b"podman"] or _is_podman(pid))
+    if name == "monitor":
+        return int(Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[1])
+    return first if name == "first process" else wrapper
+
+
+def _is_podman(pid: int) -> bool:
+    return Path(os.fsdecode(command_line(pid)[0])).name == "podman"
+
+
+@pytest.mark.parametrize("client_dies_too", [False, True])
+def test_kill_9_of_the_service(podman: str, tmp_path: Path, client_dies_too: bool) -> None:
+    from executors.serial import dump_spec
+
+    spec = in_image(podman, "echo up; sleep 1; echo x >out", outputs=(TaskOutput(name="o", path="out"),))
+    command = [sys.executable, "-c", SERVICE, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdin is not None
+        service.stdin.write(dump_spec(spec) + "\n")
+        service.stdin.flush()
+        folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+        first = started(folder)
+        service.kill()
+    if client_dies_too:
+        os.kill(_victim("client", folder, first, 0), signal.SIGKILL)
+    recorder, runner = Recorder(), LocalRunner(tmp_path, container_engine="podman")
+    recorder.states[spec.id] = TaskState.RUNNING
+    runner.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
+    assert runner.wait(spec.id, PATIENCE_S)
+    ended = EventKind.FAIL if client_dies_too else EventKind.COMPLETE
+    assert recorder.kinds(spec.id) == [ended], recorder.last(spec.id).detail
+    assert recorder.record(spec.id)["sandbox"]["image_verified"] is True
+    assert marked(folder.mark) == []
+    assert f"sillage-{folder.mark}" not in containers()
+    runner.close()
+
+
+def test_task_that_the_ledger_has_ended_is_removed(runner: Runner, podman: str, tmp_path: Path) -> None:
+    spec = in_image(podman, "echo up; sleep 600")
+    runner.submit(spec, Recorder())
+    folder = folder_of(runner, spec)
+    started(folder)
+    runner.close()
+    again = LocalRunner(tmp_path / "runner", container_engine="podman")
+    again.reconcile([], Recorder())
+    assert marked(folder.mark) == []
+    assert f"sillage-{folder.mark}" not in containers()
+    again.close()
+
+
+def test_what_the_engine_said_is_kept_with_the_task(runner: Runner, podman: str) -> None:
+    spec = in_image(podman, "exit 3")
+    recorder = carry_out(runner, spec)
+    assert recorder.last(spec.id).exit_code == 3
+    said = json.loads(folder_of(runner, spec).read("container-end") or "")
+    assert said["ran"] is True
