@@ -85,7 +85,7 @@ def test_knowing_the_noise_takes_its_bias_away(t2_map) -> None:
 def test_the_expectation_of_a_magnitude_is_that_of_the_rice_distribution(t2_map) -> None:
     mean = t2_map("fitting").rician_mean
     signals = np.array([0.0, 0.3, 2.0, 10.0, 39.0, 41.0, 500.0])
-    values, slopes = mean(signals, 5.0)
+    values, _ = mean(signals, 5.0)
     expected = [stats.rice.mean(signal / 5, scale=5) for signal in signals[:-1]]
     assert np.allclose(values[:-1], expected, rtol=1e-4)
     assert values[-1] == pytest.approx(np.hypot(500, 5), rel=1e-6)
