@@ -19,6 +19,7 @@ from api.pages import pages_router, problem_page, static_files
 from api.routers import (
     access,
     catalog,
+    certificates,
     cohort_objects,
     cohorts,
     identifiers,
@@ -40,6 +41,7 @@ ROUTERS = (
     cohort_objects,
     pipelines,
     pipeline_versions,
+    certificates,
     tasks,
     provenance,
     identifiers,

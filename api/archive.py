@@ -1,4 +1,4 @@
-"""Backup and restore: one tar with the records, the ledger, the keys, the terms and the pipelines' files.
+"""Backup and restore: one tar with records, ledger, keys, terms, and the files of pipelines and reference cases.
 
 The data themselves are DataLad datasets and are backed up by their own means (siblings); the archive holds
 what says which versions of them belong to the catalogue. See ``docs/howto/back-up-and-restore.md``.
@@ -21,7 +21,7 @@ from catalog.backends.sqlite import SqliteRepository
 from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, UnsupportedError
 from ontology.terms import TermIndex
 
-FOLDERS = ("keys", "terms", "pipelines")
+FOLDERS = ("keys", "terms", "pipelines", "references")
 FILES = (FILE_NAME,)
 STORE = "catalog.sqlite"
 MARK = "sillage-backup-1"

@@ -26,6 +26,7 @@ STATUS: dict[type[errors.SillageError], int] = {
     errors.ValidationFailedError: 422,
     errors.UnauthenticatedError: 401,
     errors.NotPermittedError: 403,
+    errors.NotCertifiedError: 403,
     errors.NotFoundError: 404,
     errors.WithdrawnError: 410,
     errors.ConflictError: 409,

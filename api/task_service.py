@@ -14,6 +14,7 @@ from typing import Any
 
 from api.catalogue import Catalogue
 from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
+from api.operations.issuing import concluded
 from api.operations.outputs import dataset_path, derivative_for, output_puts
 from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
@@ -154,6 +155,10 @@ class TaskService:
         if event.kind is EventKind.COMPLETE:
             document["work"] = self._work(task, event)
         final = state.is_final
+        if final:
+            members, issued = concluded(self._catalogue, task, event, puts)
+            document |= members
+            puts = [*puts, *issued]
         self._catalogue.repository.commit(
             Commit(
                 principal=task.document["principal"],

@@ -80,6 +80,13 @@ class NotPermittedError(SillageError):
     advice = "Ask an administrator for the role that allows this (`sillage grant`)."
 
 
+class NotCertifiedError(NotPermittedError):
+    """The pipeline has no certificate in force, and the catalogue's policy asks for one: ``params['standing']``."""
+
+    code = "not-certified"
+    title = "The pipeline is not certified"
+
+
 class NotFoundError(SillageError):
     """Absent, or not to be seen by this principal; the two are never told apart."""
 

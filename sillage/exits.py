@@ -50,6 +50,7 @@ _CODES = {
     "ambiguous": Exit.USAGE,
     "unauthenticated": Exit.NOT_FOUND,
     "not-permitted": Exit.NOT_FOUND,
+    "not-certified": Exit.NOT_FOUND,
     "not-found": Exit.NOT_FOUND,
     "withdrawn": Exit.NOT_FOUND,
     "conflict": Exit.CONFLICT,

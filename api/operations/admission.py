@@ -14,7 +14,7 @@ from api.operations.certificates import admit, warning
 from catalog.model import Record
 from executors.model import TaskEvent
 from executors.states import EventKind, TaskState
-from ontology.errors import NotPermittedError
+from ontology.errors import NotCertifiedError
 
 CERTIFICATION: Final = "certification"
 """Member of a task that runs a reference case: such a one needs no certificate, it is there to get one."""
@@ -28,7 +28,7 @@ def refuse_at_start(catalogue: Catalogue, task: Record) -> None:
     """Refuse to hand a task to its runner when its pipeline may not run any more.
 
     Raises:
-        NotPermittedError: The policy is ``refuse``, and the pipeline is not certified now.
+        NotCertifiedError: The policy is ``refuse``, and the pipeline is not certified now.
     """
     if task.document.get(CERTIFICATION) is None:
         admit(catalogue, catalogue.repository.get(task.document["pipeline"]), "start")
@@ -42,7 +42,7 @@ def at_start(catalogue: Catalogue, task: Record, event: TaskEvent) -> dict[str, 
     version = catalogue.repository.get(document["pipeline"])
     try:
         found = admit(catalogue, version, "start")
-    except NotPermittedError as error:
+    except NotCertifiedError as error:
         return {"certificate": error.params["standing"], REFUSED: error.detail}
     changed: dict[str, Any] = {"certificate": found.to_json(), REFUSED: None}
     warned, remarks = warning(catalogue, version, found), document.get("remarks") or []

@@ -19,7 +19,7 @@ from api.operations.pipelines import environment_for, pinned_of
 from catalog.model import Record
 from executors.host import describe_host
 from executors.model import utc_now
-from ontology.errors import InvalidRequestError, NotPermittedError, SillageError
+from ontology.errors import InvalidRequestError, NotCertifiedError, SillageError
 from ontology.identifiers import last_part
 from ontology.namespaces import IDENTIFIES
 from provenance.attestation import Envelope, PublicKey, Statement, public_key
@@ -77,8 +77,14 @@ def standing(catalogue: Catalogue, version: Record) -> Standing:
     if not held:
         return Standing(state=State.UNCERTIFIED, reason="it was never certified")
     key, environment = public_key(catalogue.directory / KEY_FILE), _environment_now(catalogue, version)
-    judged = [_judged(certificate, version, key, environment) for certificate in held]
-    return next((found for found in judged if found.state is State.CERTIFIED), judged[0])
+    each = [_judged(certificate, version, key, environment) for certificate in held]
+    return next((found for found in each if found.state is State.CERTIFIED), each[0])
+
+
+def judged(catalogue: Catalogue, certificate: Record, version: Record) -> Standing:
+    """Return what one certificate of a pipeline version counts for now."""
+    key = public_key(catalogue.directory / KEY_FILE)
+    return _judged(certificate, version, key, _environment_now(catalogue, version))
 
 
 def admit(catalogue: Catalogue, version: Record, moment: str = "submission") -> Standing:
@@ -90,12 +96,12 @@ def admit(catalogue: Catalogue, version: Record, moment: str = "submission") -> 
         moment: ``submission`` or ``start``.
 
     Raises:
-        NotPermittedError: The policy is ``refuse``, and it is not certified.
+        NotCertifiedError: The policy is ``refuse``, and it is not certified.
     """
     found = standing(catalogue, version)
     if found.state is not State.CERTIFIED and catalogue.settings.uncertified == "refuse":
         name = named(version)
-        raise NotPermittedError(
+        raise NotCertifiedError(
             f"{name} may not be {MOMENTS[moment]} here: it is {found.state}, as {found.reason}",
             field="pipeline",
             next_step=f"Certify it: sillage pipeline certify {name}",

@@ -64,7 +64,7 @@ def register(
     if existing is not None:
         return _same_or_refuse(catalogue, principal, existing, parsed, digest)
     if digest is not None:
-        _keep(catalogue.directory / "pipelines" / digest, files)
+        keep_files(catalogue.directory / "pipelines" / digest, files)
     version = _version_document(parsed, pinned, environment, digest)
     software = described_software(catalogue, parsed, pinned, files)
     catalogue.repository.commit(_registration(catalogue, principal, version, software))
@@ -254,10 +254,14 @@ def files_digest(files: Mapping[str, bytes]) -> str:
     ).hexdigest()
 
 
-def _keep(target: Path, files: Mapping[str, bytes]) -> None:
-    """Store a pipeline's files by their digest, whole or not at all."""
+def keep_files(target: Path, files: Mapping[str, bytes]) -> None:
+    """Store the files of a pipeline, or of a reference case, by their digest: whole or not at all.
+
+    Raises:
+        InvalidRequestError: They are too large together, or a path leads out of their folder.
+    """
     if sum(map(len, files.values())) > MAX_FILES_BYTES:
-        raise InvalidRequestError("a pipeline's files may have 50 MB together", field="files")
+        raise InvalidRequestError("the files may have 50 MB together", field="files")
     for path in files:
         parts = PurePosixPath(path).parts
         if path.startswith("/") or ".." in parts or not parts or "\0" in path:

@@ -15,6 +15,7 @@ from sillage.cli import (
     access,
     audit,
     catalogue,
+    certificates,
     cohorts,
     datasets,
     identifiers,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (datasets, terms, cohorts, pipelines, pipeline_versions, tasks, identifiers, audit, access):
+for group in (datasets, terms, cohorts, pipelines, pipeline_versions, certificates, tasks, identifiers, audit, access):
     group.add_to(app)
 catalogue.add_to(app)
 

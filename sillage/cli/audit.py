@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ontology.errors import InvalidRequestError, NotFoundError, NotInstalledError
+from sillage.cli.attested import is_envelope, verify_certificate
 from sillage.cli.datasets import Id, Limit
 from sillage.cli.output import People, short
 from sillage.cli.session import session_of
@@ -77,13 +78,19 @@ def evidence(
 
 def verify(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Evidence pack.")],
-    key: Annotated[str | None, typer.Option(help="Verifier key that you trust; unset: the pack's own.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Evidence pack, or certificate.")],
+    key: Annotated[
+        str | None, typer.Option(help="Key that you trust, or its file; unset: the one that came along.")
+    ] = None,
 ) -> int:
-    """Verify an evidence pack; needs no catalogue. Exits 1 when anything in it was changed."""
+    """Verify an evidence pack or a certificate; needs no catalogue. Exits 1 when anything in it was changed."""
     session = session_of(context)
     if not file.is_file():
         raise NotFoundError(f"no file {file}", field="FILE")
+    if key is not None and Path(key).is_file():
+        key = Path(key).read_text(encoding="utf-8", errors="replace")
+    if is_envelope(file):
+        return verify_certificate(session, file, key)
     try:
         from provenance.evidence import verify_pack
     except ModuleNotFoundError as error:
