@@ -12,7 +12,9 @@ from typing import Any
 
 from executors.host import Gpu, gpu_document, host_document
 from executors.model import Environment, StagedOutput, TaskSpec
+from executors.observation.energy import Energy, unmetered
 from executors.observation.observed import InputsObserved, unobserved
+from executors.observation.reported import determinism, frameworks
 
 FORMAT = "sillage-task-record/1"
 
@@ -90,6 +92,8 @@ class Run:
     gpus: Sequence[Gpu] = ()
     warnings: Sequence[str] = ()
     observed: InputsObserved | None = None
+    energy: Energy | None = None
+    reported: Mapping[str, Any] | None = None
 
 
 def task_record(run: Run) -> dict[str, Any]:
@@ -108,6 +112,9 @@ def task_record(run: Run) -> dict[str, Any]:
         "environment": environment_document(spec.environment),
         "environment_variables": dict(run.environ),
         "seeds": dict(spec.seeds),
+        "determinism": determinism(spec, run.environ, run.reported),
+        "frameworks": frameworks(spec.environment.packages),
+        "reported": None if run.reported is None else dict(run.reported),
         "host": host_document(),
         "gpus": [gpu_document(gpu) for gpu in run.gpus],
         "network": spec.network or "network" not in run.sandbox.get("enforced", ()),
@@ -123,6 +130,7 @@ def task_record(run: Run) -> dict[str, Any]:
         "reason": run.outcome.reason,
         "detail": run.outcome.detail,
         "resources": asdict(run.use),
+        "energy": asdict(run.energy or unmetered(len(run.gpus), run.use.wall_s)),
         "limits": asdict(spec.resources),
         "logs": {name: asdict(log) for name, log in run.logs.items()},
         "sandbox": dict(run.sandbox),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
@@ -17,9 +18,10 @@ _LOAD = "index,utilization.gpu,memory.used"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU as its driver describes it; ``uuid`` names the very device and stays out of records.
+    """One GPU as its driver describes it.
 
-    ``compute_capability`` is what CUDA programs are built for (``"8.0"``); None where the driver does not tell.
+    ``compute_capability`` is what CUDA programs are built for (``"8.0"``), ``cuda`` the newest CUDA that the driver
+    serves (``"12.8"``); None where it does not tell.
     """
 
     index: int
@@ -28,6 +30,7 @@ class Gpu:
     driver: str
     memory_bytes: int
     compute_capability: str | None = None
+    cuda: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +84,21 @@ def list_gpus() -> tuple[Gpu, ...]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(filter(None, map(_gpu, done.stdout.splitlines())))
+    cuda = _driver_cuda(program)
+    return tuple(gpu for gpu in (_gpu(line, cuda) for line in done.stdout.splitlines()) if gpu is not None)
 
 
-def _gpu(line: str) -> Gpu | None:
+def _driver_cuda(program: str) -> str | None:
+    """Return the CUDA version of the driver; it stands only in what the program prints for people."""
+    try:
+        done = subprocess.run([program], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r"CUDA Version *: *([0-9.]+)", done.stdout)
+    return None if found is None else found[1]
+
+
+def _gpu(line: str, cuda: str | None) -> Gpu | None:
     fields = [field.strip() for field in line.split(",")]
     try:
         index, model, driver, mebibytes, uuid = int(fields[0]), fields[1], fields[2], int(fields[3]), fields[4]
@@ -92,7 +106,15 @@ def _gpu(line: str) -> Gpu | None:
         return None
     told = fields[5] if len(fields) > 5 and fields[5].replace(".", "").isdigit() else None
     memory = mebibytes << 20
-    return Gpu(index=index, uuid=uuid, model=model, driver=driver, memory_bytes=memory, compute_capability=told)
+    return Gpu(
+        index=index,
+        uuid=uuid,
+        model=model,
+        driver=driver,
+        memory_bytes=memory,
+        compute_capability=told,
+        cuda=cuda,
+    )
 
 
 def gpu_load(indices: tuple[int, ...]) -> tuple[float, int] | None:
@@ -112,7 +134,7 @@ def gpu_load(indices: tuple[int, ...]) -> tuple[float, int] | None:
 
 def gpu_document(gpu: Gpu) -> dict[str, Any]:
     """Return what the record says of a GPU."""
-    return {"model": gpu.model, "driver": gpu.driver, "memory_bytes": gpu.memory_bytes}
+    return {name: value for name, value in asdict(gpu).items() if name != "index"}
 
 
 @functools.cache

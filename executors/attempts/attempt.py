@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from executors.attempts.ending import end_at_once, sweep
 from executors.attempts.folder import ProcessIdentity, TaskFolder, is_alive
@@ -19,10 +20,12 @@ from executors.attempts.sandbox import Launch, Sandbox, read_only_contents, task
 from executors.attempts.watch import Usage, Watch
 from executors.attempts.wrapper import Child, start
 from executors.capture import Outcome, Run, task_record
-from executors.host import list_gpus
+from executors.host import Gpu, list_gpus
 from executors.model import StagedOutput, TaskEvent, TaskSpec
 from executors.model import Usage as Look
+from executors.observation.energy import Energy, EnergyMeter
 from executors.observation.observer import Observer, look, wait_for_end
+from executors.observation.reported import take_report
 from executors.runner import EventSink
 from executors.states import EventKind, TaskState
 from ontology.errors import ConflictError, UnsupportedError
@@ -56,6 +59,10 @@ class _Progress:
     usage: Usage = field(default_factory=Usage)
     waited: tuple[float, float, int] | None = None
     verdict: tuple[str, str] | None = None
+    meter: EnergyMeter | None = None
+    energy: Energy | None = None
+    reported: dict[str, Any] | None = None
+    complaint: str | None = None
 
 
 class Attempt:
@@ -171,6 +178,7 @@ class Attempt:
         watching = self._machine.observer.prepare(spec, self.folder, self._machine.sandbox)
         if known.gpus:
             self.folder.write("gpus", ",".join(map(str, known.gpus)))
+        known.meter = EnergyMeter(self._gpus())
         known.began, known.began_clock = time.monotonic(), time.time()
         child = start(watching.around(known.launch), self.folder, spec.resources, watching.reader)
         self._emit(EventKind.START, TaskState.RUNNING)
@@ -208,6 +216,8 @@ class Attempt:
         if ended and not self._was_started_before(child):
             self._known.ended_clock = time.time()
             self._known.usage = watch.usage
+            if self._known.meter is not None:
+                self._known.energy = self._known.meter.read(time.monotonic() - self._known.began)
             if watch.verdict is not None:
                 self._known.verdict = (watch.verdict.reason, watch.verdict.detail)
             waited = _reap(child.pid)
@@ -241,6 +251,7 @@ class Attempt:
         ending = classify(
             self.folder, known.verdict or self.folder.verdict(), watched_through=wait_for_end(self.folder)
         )
+        known.reported, known.complaint = take_report(self.folder.work, self.folder.path / "report.json")
         outputs: tuple[StagedOutput, ...] = ()
         if ending.kind is EventKind.COMPLETE and known.inspected is not None:
             changed = changed_since(spec, known.inspected)
@@ -298,10 +309,17 @@ class Attempt:
             sandbox=self._machine.sandbox.describe(),
             observed=look(spec, self.folder, confined="filesystem" in self._machine.sandbox.enforced),
             environ=task_environ(spec, known.gpus),
-            gpus=[gpu for gpu in list_gpus() if gpu.index in known.gpus] if known.gpus else (),
-            warnings=() if self._machine.warning is None else (self._machine.warning,),
+            gpus=self._gpus(),
+            energy=known.energy,
+            reported=known.reported,
+            warnings=tuple(filter(None, (self._machine.warning, known.complaint))),
         )
         return task_record(run)
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        """Return the GPUs that the task was given, as far as a driver tells of them."""
+        given = self._known.gpus
+        return tuple(gpu for gpu in list_gpus() if gpu.index in given) if given else ()
 
     def _emit(
         self, kind: EventKind, state: TaskState | None, *, reason: str | None = None, detail: str | None = None

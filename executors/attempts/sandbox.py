@@ -19,6 +19,8 @@ from typing_extensions import override
 from executors.attempts.folder import TaskFolder
 from executors.host import list_gpus
 from executors.model import GIGABYTE, TaskSpec
+from executors.observation.reported import FILE as REPORT_FILE
+from executors.observation.reported import VARIABLE as REPORT
 from executors.rewrite import PathMap
 from ontology.errors import UnsupportedError
 
@@ -96,6 +98,7 @@ def task_environ(spec: TaskSpec, gpus: tuple[int, ...]) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **programs,
         "TMPDIR": "/tmp",  # noqa: S108
+        REPORT: f"{spec.workdir}/{REPORT_FILE}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
