@@ -178,6 +178,7 @@ class RunPipeline(Body):
     )
     parameters: dict[str, Any] = Field(default_factory=dict)
     runner: str | None = None
+    reuse: bool = Field(default=False, description="Take over the outputs of identical work that is done.")
 
 
 class Reserve(Body):

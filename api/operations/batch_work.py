@@ -98,39 +98,46 @@ def plan_some(
     position = int(document["position"])
     chunk = members[position : position + limit]
     catalogue.refresh_search()
-    version = catalogue.repository.get(document["pipeline"])
-    planner = Planner(
-        catalogue,
-        principal,
-        PipelineDescriptor.parse(version.document["descriptor"]),
-        parameters=document["parameters"],
-        choices=read_choices(document.get("choices", {})),
-    )
-    plan = planner.plan_members(chunk, document["named"])
-    number = {iri: position + at for at, iri in enumerate(chunk, start=1)}
+    plan = _planner(catalogue, principal, document).plan_members(chunk, document["named"])
+    place = {iri: at for at, iri in enumerate(chunk)}
+    items: list[PlannedTask | dict[str, Any]] = [*plan.tasks, *plan.refused]
+    items.sort(key=lambda item: place[_about(item)])
+    first = 1 + document["planned"] + document["refused_count"]
     common = {name: document[name] for name in _SHARED if name in document} | {"batch": batch.id}
-    puts = [
-        queued_put(catalogue, principal, {**task_document(task, common), "item": number[str(task.participant)]})
-        for task in sorted(plan.tasks, key=lambda task: number[str(task.participant)])
-    ]
+    puts, refused = [], []
+    for number, item in enumerate(items, start=first):
+        if isinstance(item, PlannedTask):
+            puts.append(queued_put(catalogue, principal, {**task_document(item, common), "item": number}))
+        else:
+            refused.append({**item, "item": number})
     if not position and len(chunk) == len(members) and not plan.tasks:
         raise ValidationFailedError(
             f"{document['pipeline_name']} can run on nobody in this cohort", params={"problems": plan.refused}
         )
-    refused = [{**item, "item": number[item["participant"]]} for item in plan.refused]
     after = _after_planning(document, puts, refused, looked_at=len(chunk))
-    changes: list[Change] = [*puts, *_refusals(batch.id, after, refused)]
-    changes.append(batch_put(catalogue, batch.id, after, action="task.submit-batch" if not position else "task.plan"))
+    action = "task.plan-batch" if batch.version else "task.submit-batch"
+    own = batch_put(catalogue, batch.id, after, action=action)
     catalogue.repository.commit(
         Commit(
             principal=document["principal"],
             action="task.submit",
-            changes=changes,
+            changes=[*puts, *_refusals(batch.id, after, refused), own],
             requirements=[MustBeAt(batch.id, batch.version)] if batch.version else [],
         )
     )
     catalogue.task_news.tell(batch.id)
     return len(puts)
+
+
+def _planner(catalogue: Catalogue, principal: Principal, document: Mapping[str, Any]) -> Planner:
+    version = catalogue.repository.get(document["pipeline"])
+    descriptor = PipelineDescriptor.parse(version.document["descriptor"])
+    choices = read_choices(document.get("choices", {}))
+    return Planner(catalogue, principal, descriptor, parameters=document["parameters"], choices=choices)
+
+
+def _about(item: PlannedTask | dict[str, Any]) -> str:
+    return str(item.participant if isinstance(item, PlannedTask) else item["participant"])
 
 
 def _after_planning(

@@ -95,18 +95,29 @@ def submit(
         "reuse": reuse,
         "choices": said,
     }
-    members = [member["participant"] for member in frozen.document["members"]] if frozen is not None else []
     planner = Planner(catalogue, principal, descriptor, parameters=given, choices=read_choices(said))
-    if frozen is not None and common["level"] != "group" and (len(members) > 1 or planner.splits):
-        named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs or {}))}
-        document = batches.batch_document(common, frozen, named=named)
-        return show(catalogue, principal, submit_batch(catalogue, principal, document, members))
-    plan = planner.plan(cohort=frozen, named=inputs or {})
+    return show(catalogue, principal, _write(catalogue, principal, planner, common, frozen, inputs or {}))
+
+
+def _write(
+    catalogue: Catalogue,
+    principal: Principal,
+    planner: Planner,
+    common: Mapping[str, Any],
+    cohort: Record | None,
+    inputs: Mapping[str, Sequence[str]],
+) -> str:
+    """Write a task and hand it over, or begin a batch; return its id."""
+    members = [member["participant"] for member in cohort.document["members"]] if cohort is not None else []
+    if cohort is not None and common["level"] != "group" and (len(members) > 1 or planner.splits):
+        named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs))}
+        return submit_batch(catalogue, principal, batches.batch_document(common, cohort, named=named), members)
+    plan = planner.plan(cohort=cohort, named=inputs)
     put = queued_put(catalogue, principal, task_document(plan.tasks[0], common))
     catalogue.repository.commit(Commit(principal=principal.agent, action="task.submit", changes=[put]))
     if not TaskState(put.document["state"]).is_final:
         TaskService(catalogue).submit(catalogue.repository.get(put.id))
-    return show(catalogue, principal, put.id)
+    return put.id
 
 
 def _by_input(files: Sequence[PlannedInput]) -> Iterable[tuple[str, list[PlannedInput]]]:
@@ -303,6 +314,24 @@ def _change(catalogue: Catalogue, principal: Principal, task: Record, action: st
             requirements=[MustBeAt(task.id, task.version)],
         )
     )
+
+
+def state_now(catalogue: Catalogue, iri: str) -> TaskState:
+    """Return the present state of a task or batch."""
+    record = catalogue.repository.get(iri)
+    if record.type == "TaskBatch":
+        return batches.state_of(record.document, batches.counts(catalogue, iri))
+    return TaskState(record.document["state"])
+
+
+def note_logs(catalogue: Catalogue, principal: Principal, reference: str) -> None:
+    """Put on the ledger that somebody reads what a task printed: it may say something about participants.
+
+    Raises:
+        NotPermittedError: The data of the task are not for the caller.
+    """
+    task = records.find(catalogue, principal, reference, types=frozenset({"Task"}), permission=Permission.READ_DATA)
+    records.note_access(catalogue, principal, "task.logs", task.id)
 
 
 def logs(catalogue: Catalogue, principal: Principal, reference: str, stream: str, offset: int = 0) -> bytes:
