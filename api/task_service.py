@@ -9,24 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from api.catalogue import Catalogue
 from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
+from api.operations.derivatives import keep_outputs
 from api.operations.issuing import concluded
-from api.operations.outputs import dataset_path, derivative_for, output_puts
 from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
-from executors.pipelines.descriptor import PipelineDescriptor
-from executors.rerun.datalad_record import datalad_run_record
 from executors.runner import STREAMS
 from executors.states import EventKind, IllegalTransitionError, TaskState
 from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
+    InvalidRequestError,
     NotFoundError,
     RequirementFailedError,
     SillageError,
@@ -151,7 +151,14 @@ class TaskService:
             document["detail"] = self._explained(task, event)
         puts: list[Put] = []
         if event.kind is EventKind.COMPLETE and event.outputs:
-            puts, document["outputs"] = self._keep(task, event)
+            try:
+                puts, document["outputs"] = keep_outputs(self._catalogue, task, event)
+            except (InvalidRequestError, ConflictError) as error:
+                # No dataset can hold them, however often it is tried.
+                failed = replace(event, kind=EventKind.FAIL, state=TaskState.EXECUTOR_ERROR, outputs=())
+                failed = replace(failed, reason="output-refused", detail=error.detail)
+                self._record(task, failed, TaskState.EXECUTOR_ERROR)
+                return
         if event.kind is EventKind.COMPLETE:
             document["work"] = self._work(task, event)
         final = state.is_final
@@ -191,28 +198,6 @@ class TaskService:
         said = {item["code"]: item["description"] for item in descriptor.get("error-codes") or []}
         meaning = said.get(event.exit_code)
         return f"{meaning} (exit code {event.exit_code})" if meaning else event.detail
-
-    def _keep(self, task: Record, event: TaskEvent) -> tuple[list[Put], list[dict[str, Any]]]:
-        """Save outputs as a commit of the derivative dataset; repeating it after a crash changes nothing."""
-        derivative = derivative_for(self._catalogue, task)
-        version = self._catalogue.repository.get(task.document["pipeline"])
-        descriptor = PipelineDescriptor.parse(version.document["descriptor"])
-        spec = spec_of(self._catalogue, task)
-        saved = self._catalogue.store.save_outputs(
-            self._catalogue.data_path(derivative),
-            [(output.host_path, dataset_path(output), output.sha256) for output in event.outputs],
-            message=f"{task.document['pipeline_name']} {task.document['pipeline_version']}",
-            run_record=datalad_run_record(spec, outputs=event.outputs, exit_code=event.exit_code or 0),
-        )
-        where = self._catalogue.data_path(derivative)
-        return output_puts(
-            task,
-            derivative,
-            event.outputs,
-            commit=saved,
-            hints=descriptor.outputs,
-            located=lambda path: self._catalogue.store.locate(where, saved, path),
-        )
 
     def _let_go(self, task: Record) -> None:
         """Keep the logs and free the runner's folder; a failure here loses nothing and is tried again by nobody."""

@@ -206,6 +206,8 @@ class StagedOutput:
         host_path: Where it lies until the task is released.
         sha256: Digest in hex.
         size: Bytes.
+        seen: Device, inode, size, and times of modification and change when it was hashed: as long as they stay,
+            whoever saves it need not read it again.
     """
 
     name: str
@@ -213,6 +215,7 @@ class StagedOutput:
     host_path: Path
     sha256: str
     size: int
+    seen: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,16 @@ def load_event(text: str) -> TaskEvent:
         data = json.loads(text)
         data["kind"] = EventKind(data["kind"])
         data["state"] = None if data["state"] is None else TaskState(data["state"])
-        data["outputs"] = tuple(StagedOutput(**{**o, "host_path": Path(o["host_path"])}) for o in data["outputs"])
+        data["outputs"] = tuple(map(_staged, data["outputs"]))
         return TaskEvent(**data)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a task event: {error}") from error
+
+
+def _staged(members: Mapping[str, Any]) -> StagedOutput:
+    seen = members.get("seen")
+    changed = {"host_path": Path(members["host_path"]), "seen": None if seen is None else tuple(seen)}
+    return StagedOutput(**{**members, **changed})
 
 
 def dump_record(record: Mapping[str, Any]) -> str:

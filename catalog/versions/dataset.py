@@ -63,9 +63,9 @@ def datalad_id(repository: Repository, commit: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def own_datalad_id(repository: Repository, commit: str) -> str | None:
-    """Return the identifier of a dataset of the store, which never changes; asked once."""
-    return datalad_id(repository, commit)
+def lasting_id(repository: Repository) -> str | None:
+    """Return the identifier of the dataset that a repository is, which never changes; asked once."""
+    return datalad_id(repository, "HEAD")
 
 
 def refresh_index(repository: Repository) -> None:

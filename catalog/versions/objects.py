@@ -32,7 +32,7 @@ _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 _FEW = 8
 """So many files are synchronised one by one; of more, all that the file system holds back is written at once."""
 
-Fingerprint = tuple[int, int, int, int, int]
+Fingerprint = tuple[int, ...]
 """Device, inode, size, time of modification, time of change: as long as they stay, so does the content."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from catalog.versions.annex import key_of_link, location_log
-from catalog.versions.dataset import locked, own_datalad_id
+from catalog.versions.dataset import lasting_id, locked
 from catalog.versions.git import Repository
 from catalog.versions.history import (
     ANNEX_BRANCH,
@@ -56,6 +56,31 @@ class Output(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class _Around:
+    """What must be there before results are saved."""
+
+    surroundings: Surroundings
+    objects: AnnexObjects
+
+    @property
+    def blobs(self) -> list[Blob]:
+        return self.surroundings.blobs(self.objects)
+
+    @property
+    def folders(self) -> list[str]:
+        return sorted(self.surroundings.folders)
+
+    def absent(self, places: Places) -> list[Blob]:
+        """Return the files of those folders that the dataset does not have: what is in one never changes."""
+        return [
+            blob
+            for folder in self.folders
+            if places[folder] is None
+            for blob in self.surroundings.folder_blobs(self.objects, folder)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class _Look:
     """What the dataset holds where something is to be written."""
 
@@ -80,9 +105,9 @@ def save_outputs(
     with full_disk_reported(), locked(repository):
         heal(repository)
         objects = AnnexObjects(repository.annex)
-        around = surroundings.blobs(objects)
         blobs = _take_in(repository, objects, outputs)
         blobs += [Blob(path, "100644", content) for path, content in notes.items()]
+        around = _Around(surroundings, objects)
         name = _commit(repository, around, blobs, message, run_record, len(outputs))
         for output in outputs:
             output.staged.unlink(missing_ok=True)
@@ -91,7 +116,7 @@ def save_outputs(
 
 def _commit(
     repository: Repository,
-    around: Sequence[Blob],
+    around: _Around,
     blobs: Sequence[Blob],
     message: str,
     record: Mapping[str, Any] | None,
@@ -99,10 +124,10 @@ def _commit(
 ) -> str:
     """Commit what the dataset does not hold yet; a commit that others made meanwhile is built upon."""
     for _ in range(_ATTEMPTS):
-        seen = _look(repository, [*around, *blobs])
+        seen = _look(repository, [*around.blobs, *blobs], around.folders)
         parent = seen.parent
         try:
-            prepared = _changes(seen.places, around)
+            prepared = _changes(seen.places, [*around.blobs, *around.absent(seen.places)])
             if prepared:
                 # By itself, so that repeating the run does not begin with changing what it needs.
                 text = "Add what runs are repeated with\n"
@@ -110,7 +135,7 @@ def _commit(
             changes = _changes(seen.places, blobs)
             if not changes:
                 return _last_commit(repository, parent, blobs[:count])
-            identifier = own_datalad_id(repository, parent) if record is not None else None
+            identifier = lasting_id(repository) if record is not None else None
             paths = [blob.path for blob in blobs[:count]]
             text = run_message(message, record, datalad_id=identifier, outputs=paths)
             known = None if prepared else seen.locations
@@ -182,7 +207,7 @@ def _committed_key(repository: Repository, path: str, sha256: str) -> str:
     return key.name
 
 
-def _look(repository: Repository, blobs: Sequence[Blob]) -> _Look:
+def _look(repository: Repository, blobs: Sequence[Blob], whole: Sequence[str]) -> _Look:
     """Ask git once for all that is to be known: HEAD, the paths to be written, and the locations of their keys.
 
     Raises:
@@ -190,6 +215,7 @@ def _look(repository: Repository, blobs: Sequence[Blob]) -> _Look:
     """
     settle(repository)
     folders = {folder for blob in blobs for folder in _folders(blob.path)}
+    folders |= {folder for path in whole for folder in (path, *_folders(path))}
     paths = [*(blob.path for blob in blobs), *sorted(folders)]
     keys = sorted({blob.key for blob in blobs if blob.key is not None})
     asked = ["HEAD", ANNEX_BRANCH, *(f"HEAD:{path}" for path in paths)]
@@ -214,11 +240,11 @@ def _changes(places: Places, blobs: Sequence[Blob]) -> list[Change]:
     pointed = any(blob.path == ".gitmodules" and _oid(places[blob.path]) != blob.oid for blob in blobs)
     for blob in blobs:
         for folder in _folders(blob.path):
-            if _kind(places[folder]) == "blob":
+            if _kind(places.get(folder)) == "blob":
                 raise ConflictError(f"{folder} is a file in the dataset and cannot be a folder", field="outputs")
-        if _kind(places[blob.path]) == "tree":
+        if _kind(places.get(blob.path)) == "tree":
             raise ConflictError(f"{blob.path} is a folder in the dataset and cannot be a file", field="outputs")
-        before = _oid(places[blob.path])
+        before = _oid(places.get(blob.path))
         if pointed if blob.is_subdataset else before != blob.oid:
             changes.append(Change(blob, before))
     return changes

@@ -45,6 +45,8 @@ def create_results(path: Path, identifier: str, description: bytes, surroundings
     # Reports, figures and measures of pipelines have no place of their own in BIDS yet.
     blobs[".bidsignore"] = Blob(".bidsignore", "100644", _NOT_BIDS.encode())
     blobs |= {blob.path: blob for blob in surroundings.blobs(objects)}
+    for folder in surroundings.folders:
+        blobs |= {blob.path: blob for blob in surroundings.folder_blobs(objects, folder)}
     commit(repository, branch=BRANCH, parent=None, message="Create the derivative dataset", blobs=list(blobs.values()))
     write_working_tree(path, blobs.values())
     refresh_index(repository)

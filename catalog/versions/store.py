@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.model import Problem
-from catalog.versions.dataset import locked, own_datalad_id, remove_tree, try_lock
+from catalog.versions.dataset import lasting_id, locked, remove_tree, try_lock
 from catalog.versions.fetching import fetch_content
 from catalog.versions.git import Repository, open_repository
 from catalog.versions.in_place import make_dataset_here
@@ -194,7 +194,7 @@ class DataStore(DataReader):
         return Subdataset(
             url=url,
             commit=commit,
-            datalad_id=own_datalad_id(repository, commit),
+            datalad_id=lasting_id(repository),
             public_url=public_url(repository),
         )
 
@@ -266,7 +266,7 @@ class DataStore(DataReader):
         """Build a dataset aside and put it in its place when it is whole; leave nothing when it fails."""
         with full_disk_reported():
             self._make_root()
-            aside = self.root / f"{_INCOMING}{identifier}"
+            aside = self.root / f"{_INCOMING}{uuid.uuid4()}"
             aside.mkdir()
             descriptor = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
             try:

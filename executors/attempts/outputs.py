@@ -21,6 +21,10 @@ MAX_FILES = 200_000
 _MAX_LINKS = 40
 
 
+Digested = tuple[str, int, tuple[int, ...]]
+"""SHA-256, size, and what tells whether the file has changed since."""
+
+
 class OutputRefusedError(Exception):
     """An output that is there and cannot be taken; the text says why, without its name."""
 
@@ -36,7 +40,7 @@ class Collected:
 def collect(spec: TaskSpec, folder: TaskFolder) -> Collected:
     """Find, check and hash every declared output."""
     found: list[StagedOutput] = []
-    taken: dict[str, tuple[str, int]] = {}
+    taken: dict[str, Digested] = {}
     for output in spec.outputs:
         try:
             paths = list(matches(output, spec, folder.work))
@@ -49,12 +53,12 @@ def collect(spec: TaskSpec, folder: TaskFolder) -> Collected:
     return Collected(tuple(found))
 
 
-def _stage(name: str, path: str, spec: TaskSpec, work: Path, taken: dict[str, tuple[str, int]]) -> StagedOutput:
+def _stage(name: str, path: str, spec: TaskSpec, work: Path, taken: dict[str, Digested]) -> StagedOutput:
     place = inside(path, spec.workdir, work)
     if path not in taken:
         taken[path] = digest_regular(place)
-    sha256, size = taken[path]
-    return StagedOutput(name=name, path=path, host_path=place, sha256=sha256, size=size)
+    sha256, size, seen = taken[path]
+    return StagedOutput(name=name, path=path, host_path=place, sha256=sha256, size=size, seen=seen)
 
 
 def matches(output: TaskOutput, spec: TaskSpec, work: Path) -> Iterator[str]:
@@ -126,8 +130,8 @@ def inside(path: str, workdir: str, work: Path) -> Path:
     return work.joinpath(*here)
 
 
-def digest_regular(path: Path) -> tuple[str, int]:
-    """Return SHA-256 and size of a regular file.
+def digest_regular(path: Path) -> Digested:
+    """Return SHA-256 and size of a regular file, and what its inode looked like.
 
     Raises:
         OutputRefusedError: It is something else, cannot be read, or its name is not text.
@@ -143,7 +147,8 @@ def digest_regular(path: Path) -> tuple[str, int]:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise OutputRefusedError("is not a regular file")
-        return hashlib.file_digest(stream, "sha256").hexdigest(), about.st_size
+        seen = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        return hashlib.file_digest(stream, "sha256").hexdigest(), about.st_size, seen
 
 
 def remove_mount_points(nested: Sequence[Path], work: Path) -> None:

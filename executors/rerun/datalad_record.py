@@ -1,44 +1,48 @@
-"""The record of a run in DataLad's form (DataLad handbook, "datalad run"): what ``datalad rerun`` repeats."""
+"""The record of a run in DataLad's form (DataLad handbook, "datalad run"): what ``datalad rerun`` repeats.
+
+The command of the record is the program :mod:`executors.rerun.repeat`, which lies in the dataset, followed by the
+command that ran, word by word as it ran in the sandbox.
+"""
 
 from __future__ import annotations
 
+import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from executors.model import StagedOutput, TaskSpec
-from executors.rewrite import PathMap
+PROGRAM = "code/rerun.py"
+"""Where the program lies in a dataset."""
 
 
 def datalad_run_record(
-    spec: TaskSpec,
-    places: Mapping[str, str] | None = None,
+    command: Sequence[str],
     *,
-    outputs: Sequence[StagedOutput | str],
+    run_file: str,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    extra_inputs: Iterable[str] = (),
     exit_code: int = 0,
     dataset_id: str | None = None,
 ) -> dict[str, Any]:
     """Return a record that ``datalad rerun`` accepts, with paths relative to the dataset's root.
 
     Args:
-        spec: What was run.
-        places: For sandbox paths (inputs, pipeline folder, working folder), their path in the dataset; by
-            default the working folder is the root, and everything else its path without the first slash.
-        outputs: The outputs, or their paths in the dataset.
+        command: What was run, as it ran in the sandbox.
+        run_file: Path in the dataset of the description that the program lays the run out from.
+        inputs: Paths in the dataset that DataLad is to get first.
+        outputs: Paths in the dataset that the run wrote.
+        extra_inputs: What else must be there: the pipeline's own files, where they are annexed.
         exit_code: What the command exited with.
         dataset_id: The dataset's DataLad UUID.
     """
-    extra = {mount.path: mount.path.lstrip("/") for mount in spec.mounts}
-    extra |= {item.path: item.path.lstrip("/") for item in spec.contents}
-    inputs = {item.path: item.path.lstrip("/") for item in spec.inputs}
-    moved = PathMap({**extra, **inputs, spec.workdir: ".", **(places or {})})
     record: dict[str, Any] = {
         "chain": [],
-        "cmd": [moved.rewrite(word) for word in spec.command],
+        "cmd": [_plain(word) for word in ("python3", PROGRAM, run_file, *command)],
         "exit": exit_code,
-        "extra_inputs": sorted(map(moved.rewrite, extra)),
-        "inputs": sorted(map(moved.rewrite, inputs)),
-        "outputs": sorted(item if isinstance(item, str) else item.path for item in outputs),
+        "extra_inputs": sorted(map(_pattern, extra_inputs)),
+        "inputs": sorted(map(_pattern, inputs)),
+        "outputs": sorted(map(_pattern, outputs)),
         "pwd": ".",
     }
     if dataset_id is not None:
@@ -50,3 +54,13 @@ def datalad_run_message(record: Mapping[str, Any], title: str) -> str:
     """Return the commit message in which ``datalad rerun`` finds a run record."""
     body = json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True)
     return f"[DATALAD RUNCMD] {title}\n\n=== Do not change lines below ===\n{body}\n^^^ Do not change lines above ^^^\n"
+
+
+def _plain(word: str) -> str:
+    """Return a word that DataLad takes as it stands: braces are placeholders to it."""
+    return word.replace("{", "{{").replace("}", "}}")
+
+
+def _pattern(path: str) -> str:
+    """Return a path that DataLad takes for nothing but that path: inputs and outputs are patterns to it."""
+    return _plain(glob.escape(path))

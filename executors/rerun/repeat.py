@@ -70,7 +70,7 @@ def repeat(root: Path, run: Document, command: Sequence[str]) -> int:
         work.mkdir()
         readable = {mount["path"]: root / mount["place"] for mount in run["mounts"]}
         readable |= {item["path"]: find_input(root, item, scratch) for item in run["inputs"]}
-        readable |= _write_contents(run, scratch)
+        readable |= _write_contents(root, run, scratch)
         launch, environ = _launch(run, environment, command, scratch, readable)
         status = subprocess.run(launch, cwd=work, env=environ, check=False).returncode
         if status:
@@ -163,7 +163,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _write_contents(run: Document, scratch: Path) -> dict[str, Path]:
+def _write_contents(root: Path, run: Document, scratch: Path) -> dict[str, Path]:
     """Write the small files that we wrote for the run; return those that lie outside the working folder."""
     outside: dict[str, Path] = {}
     prefix = run["workdir"].rstrip("/") + "/"
@@ -173,8 +173,22 @@ def _write_contents(run: Document, scratch: Path) -> dict[str, Path]:
         else:
             outside[item["path"]] = place = scratch / f"content-{number}"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(item["content"], encoding="utf-8")
+        content = item["content"].encode() if "content" in item else _rows(root, item)
+        place.write_bytes(content)
     return outside
+
+
+def _rows(root: Path, item: Document) -> bytes:
+    """Return the rows of a table that the run was given, taken from the table itself."""
+    table = root / item["table"] if item["table"] else None
+    if table is None or not table.is_file():
+        raise RefusedError(INPUT, f"the table {item['table'] or item['path']} is not here: datalad get {item['table']}")
+    head, *lines = table.read_bytes().splitlines(keepends=True)
+    wanted = {label.encode() for label in item["rows"]}
+    content = b"".join([head, *(line for line in lines if line.split(b"\t")[0].strip() in wanted)])
+    if hashlib.sha256(content).hexdigest() != item["sha256"]:
+        raise RefusedError(INPUT, f"the table {item['table']} says something else of these participants than it did")
+    return content
 
 
 def _launch(

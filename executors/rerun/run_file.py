@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from executors.capture import environment_document
-from executors.model import Environment, StagedOutput, TaskSpec
+from executors.model import StagedOutput, TaskContent, TaskSpec
 
 RUN_FORMAT = "sillage-rerun/1"
 ENVIRONMENT_FORMAT = "sillage-environment/1"
@@ -37,19 +37,20 @@ def program() -> bytes:
     return files("executors.rerun").joinpath("repeat.py").read_bytes()
 
 
-def environment_file(environment: Environment, lock: Sequence[str] = ()) -> tuple[str, bytes]:
+def environment_file(environment: Mapping[str, Any], lock: Sequence[str] = ()) -> tuple[str, bytes]:
     """Return path and content of the description of an environment; equal environments have one file.
 
     Sillage itself, which may be installed beside what a pipeline uses, is left out: it takes no part in a run.
+
+    Args:
+        environment: As the record of a run has it (``docs/reference/tasks.md``).
+        lock: What the pipeline is locked to, which is then all that must be the same.
     """
-    packages = [name for name in environment.packages if not name.startswith(_OWN_PACKAGE)]
-    document = {
-        "format": ENVIRONMENT_FORMAT,
-        **environment_document(environment),
-        "packages": packages,
-        "lock": list(lock),
-    }
-    return f"code/environments/{(environment.digest or environment.kind)[:16]}.json", _as_bytes(document)
+    packages = [name for name in environment.get("packages") or () if not name.startswith(_OWN_PACKAGE)]
+    members = {name: environment.get(name) for name in ("kind", "digest", "python", "image")}
+    document = {"format": ENVIRONMENT_FORMAT, **members, "packages": packages, "lock": list(lock)}
+    name = str(environment.get("digest") or environment.get("kind")).rpartition(":")[2][:16]
+    return f"code/environments/{name}.json", _as_bytes(document)
 
 
 def run_file(
@@ -59,6 +60,7 @@ def run_file(
     environment: str,
     mounts: Mapping[str, str],
     sources: Mapping[str, Source],
+    tables: Mapping[str, Source],
     outputs: Sequence[tuple[StagedOutput, str]],
     record: Mapping[str, Any],
 ) -> tuple[str, bytes]:
@@ -70,6 +72,8 @@ def run_file(
         environment: Path of the environment's description.
         mounts: Path in the dataset of each further folder, by its path in the sandbox.
         sources: Where each input lies in the dataset, by its path in the sandbox; one that is not listed lies nowhere.
+        tables: Where the table lies that a small file outside the working folder holds some rows of, by the file's
+            path in the sandbox. What is said of people is never copied into the dataset of the results.
         outputs: Each output, and its path in the dataset.
         record: The record of the run (``docs/reference/tasks.md``).
     """
@@ -83,7 +87,7 @@ def run_file(
         "variables": dict(record.get("environment_variables", {})),
         "mounts": [{"path": path, "place": place} for path, place in mounts.items()],
         "inputs": [_input(item.path, seen.get(item.path, {}), sources.get(item.path)) for item in spec.inputs],
-        "contents": [{"path": item.path, "content": item.content} for item in spec.contents],
+        "contents": [_content(item, spec, tables.get(item.path)) for item in spec.contents],
         "outputs": [
             {"from": output.path, "to": place, "sha256": output.sha256, "size": output.size}
             for output, place in outputs
@@ -100,6 +104,19 @@ def _input(path: str, seen: Mapping[str, Any], source: Source | None) -> dict[st
         "commit": source.commit if source else None,
         "sha256": seen.get("sha256"),
         "size": seen.get("size"),
+    }
+
+
+def _content(item: TaskContent, spec: TaskSpec, table: Source | None) -> dict[str, Any]:
+    """Return what is kept of a small file: all of the pipeline's own, of others only how they were made."""
+    if item.path.startswith(spec.workdir.rstrip("/") + "/"):
+        return {"path": item.path, "content": item.content}
+    lines = item.content.splitlines()[1:]
+    return {
+        "path": item.path,
+        "table": table.place if table else None,
+        "rows": sorted({line.split("\t")[0] for line in lines if line.strip()}),
+        "sha256": hashlib.sha256(item.content.encode()).hexdigest(),
     }
 
 

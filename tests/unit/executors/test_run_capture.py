@@ -1,8 +1,7 @@
-"""The record of a run, the environment it names, and the form in which DataLad repeats it."""
+"""The record of a run, and the environment it names."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,55 +10,11 @@ import pytest
 
 from executors.attempts.outcome import resource_use
 from executors.attempts.watch import Usage
-from executors.model import Environment, Mount, StagedOutput, TaskInput, TaskSpec
+from executors.model import Environment
 from executors.pipelines.bundled import bundled_descriptor, list_bundled
 from executors.pipelines.environment import check_lock, environment_digest, image_environment, python_environment
 from executors.registry import open_runner, runner_names
-from executors.rerun.datalad_record import datalad_run_message, datalad_run_record
 from ontology.errors import InvalidRequestError, NotFoundError, ValidationFailedError
-
-
-def spec() -> TaskSpec:
-    return TaskSpec(
-        id="t",
-        name="qc",
-        command=("python", "/pipeline/run.py", "/inputs/ab/sub-01/anat/x.nii.gz", "--out=/work/out"),
-        inputs=(TaskInput(id="x", host_path=Path("/data/x"), path="/inputs/ab/sub-01/anat/x.nii.gz"),),
-        mounts=(Mount(host_path=Path("/p"), path="/pipeline"),),
-        environment=Environment(kind="python", executables={"python": "/env/bin/python"}),
-    )
-
-
-def test_run_record_has_relative_paths() -> None:
-    output = StagedOutput(name="o", path="out/a.json", host_path=Path("/h"), sha256="0" * 64, size=1)
-    record = datalad_run_record(spec(), outputs=[output, "sub-01/b.json"], exit_code=0, dataset_id="d")
-    assert record == {
-        "chain": [],
-        "cmd": ["python", "pipeline/run.py", "inputs/ab/sub-01/anat/x.nii.gz", "--out=./out"],
-        "dsid": "d",
-        "exit": 0,
-        "extra_inputs": ["pipeline"],
-        "inputs": ["inputs/ab/sub-01/anat/x.nii.gz"],
-        "outputs": ["out/a.json", "sub-01/b.json"],
-        "pwd": ".",
-    }
-
-
-def test_run_record_with_places_of_ones_own() -> None:
-    places = {"/inputs/ab": "sourcedata/raw", "/pipeline": "code/qc", "/work/out": "."}
-    record = datalad_run_record(spec(), {**places, "/inputs/ab/sub-01/anat/x.nii.gz": "raw/x"}, outputs=[])
-    assert record["cmd"] == ["python", "code/qc/run.py", "raw/x", "--out=."]
-    assert record["inputs"] == ["raw/x"]
-
-
-def test_datalad_finds_the_record_in_the_message() -> None:
-    from datalad.core.local.run import get_command_pwds  # noqa: F401 - proves that the library is there
-    from datalad.local.rerun import get_run_info
-
-    record = datalad_run_record(spec(), outputs=["a"], exit_code=0)
-    title, found = get_run_info(None, datalad_run_message(record, "image-qc 1.2.0"))
-    assert title == "image-qc 1.2.0"
-    assert found == record
 
 
 def test_environment_is_captured_once() -> None:
@@ -114,11 +69,6 @@ def test_memory_that_is_only_the_services_own_is_not_the_tasks() -> None:
     polled = resource_use(Usage(looks=1, peak_rss=90, user_s=0.5, read_bytes=10), 1.0, None, own_peak=60)
     assert (polled.max_rss_bytes, polled.max_rss_source, polled.read_bytes) == (90, "polled", 10)
     assert (polled.user_s, polled.cpu_source) == (0.5, "polled")
-
-
-def test_records_are_json() -> None:
-    record = datalad_run_record(spec(), outputs=[])
-    assert json.loads(json.dumps(record)) == record
 
 
 def test_runners_are_found_by_name(tmp_path: Path) -> None:
