@@ -14,7 +14,7 @@ import re
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from executors.attempts.containers import end_container, first_process
 from executors.attempts.folder import TaskFolder
@@ -126,10 +126,12 @@ def _strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
     return [pid for pid in found if pid not in spared]
 
 
-def _observers(folder: TaskFolder, pids: Iterable[int]) -> set[int]:
-    """Return those who observe a task: the pipe between them stands in their command lines.
+def _observers(folder: TaskFolder, pids: Sequence[int]) -> set[int]:
+    """Return those who observe a task: the pipe between them stands in their command lines, as in the wrapper's.
 
     So it does for a moment in that of the task's first process, which is about to become the command.
     """
-    pipe = os.fsencode(folder.trace)
-    return {pid for pid in pids if pipe in command_line(pid)} if folder.trace.exists() else set()
+    if not folder.trace.exists():
+        return set()
+    words = {pid: command_line(pid) for pid in pids}
+    return {pid for pid in pids if os.fsencode(folder.trace) in words[pid] and words[pid][0] != b"/bin/sh"}

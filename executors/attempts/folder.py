@@ -16,6 +16,7 @@
 ``trace``      pipe from strace to its reader; ``watched`` what the reader looks for, ``opened`` what it found
 ``report.json``  what the task reported of itself, moved out of its working folder
 ``cancel``     present when somebody asked for the end
+``waiting``    the process in whose queue it is
 ``lock``       held (``flock``) by the one process that watches the task
 """
 
@@ -103,13 +104,13 @@ class TaskFolder:
     def write(self, name: str, text: str) -> None:
         """Write one of our own small files so that it is seen whole or not at all."""
         partial = self.path / f".{name}"
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
         partial.rename(self.path / name)
 
     def read(self, name: str) -> str | None:
         """Return one of our own small files; None when it is not there."""
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return (self.path / name).read_text(encoding="utf-8", errors="surrogateescape")
         except FileNotFoundError:
             return None
 
@@ -123,11 +124,21 @@ class TaskFolder:
 
     def started(self) -> ProcessIdentity | None:
         """Return the wrapper's identity; None when it has not begun."""
-        line = self.read("started")
-        if line is None or ")" not in line or not line.endswith("\n"):
-            return None
-        stat, _, boot = line.rstrip("\n").rpartition(" ")
-        return ProcessIdentity(int(stat.split(" ", 1)[0]), start_ticks(stat), boot)
+        return _identity(self.read("started"))
+
+    def wait_here(self) -> None:
+        """Note that this process will start the task when there is room for it."""
+        self.write("waiting", f"{Path('/proc/self/stat').read_text().rstrip()} {boot_id()}\n")
+
+    def wait_no_more(self) -> None:
+        """Leave the task for another process to start."""
+        (self.path / "waiting").unlink(missing_ok=True)
+
+    @property
+    def waits_elsewhere(self) -> bool:
+        """Whether another process that lives will start the task."""
+        identity = _identity(self.read("waiting"))
+        return identity is not None and identity.pid != os.getpid() and is_alive(identity)
 
     @property
     def is_claimed(self) -> bool:
@@ -207,6 +218,14 @@ class TaskFolder:
     def delete(self) -> None:
         """Remove all attempts of this task."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def _identity(line: str | None) -> ProcessIdentity | None:
+    """Return the process that a line of ``/proc/PID/stat`` and the boot of the machine name; None for half a line."""
+    if line is None or ")" not in line or not line.endswith("\n"):
+        return None
+    stat, _, boot = line.rstrip("\n").rpartition(" ")
+    return ProcessIdentity(int(stat.split(" ", 1)[0]), start_ticks(stat), boot)
 
 
 def start_ticks(stat: str) -> int:
