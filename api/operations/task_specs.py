@@ -112,6 +112,7 @@ def spec_for(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> Tas
         },
         parameters=invocation.parameters,
         seeds=descriptor.seeds,
+        owner=document["principal"],
     )
 
 

@@ -133,6 +133,11 @@ class Attempt:
             if self._watch is not None:
                 self._watch.let_go()
 
+    def hold(self, lock: int) -> None:
+        """Be the one that watches this attempt, by a lock on its folder; given back at its end."""
+        with self._guard:
+            self._lock = lock
+
     def release_lock(self) -> None:
         """Let another process watch this attempt; harmless to repeat."""
         with self._guard:

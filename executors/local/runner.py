@@ -32,6 +32,7 @@ from ontology.errors import (
     ConflictError,
     NotFoundError,
     StorageFullError,
+    UnsupportedError,
 )
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,7 @@ class LocalRunner(Runner):
         )
         self._containers = Containers(container_engine, work_root.absolute() / "containers", pull=container_pull)
         ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
-        gpus = tuple(gpu.index for gpu in list_gpus())
-        self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=gpus)
+        self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=list_gpus())
         self._live: dict[str, Attempt] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._guard = threading.Lock()
@@ -140,15 +140,31 @@ class LocalRunner(Runner):
         return folder
 
     def _enqueue(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink) -> None:
-        """Wait for room, then run; the guard is held."""
-        lock = folder.lock()
-        if lock is None:
+        """Wait for room, then run; the guard is held. A task that waits costs no thread and no open file."""
+        if folder.waits_elsewhere:
             return
-        attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder), lock)
+        folder.wait_here()
+        attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder))
         self._live[spec.id] = attempt
-        self._slots.queue(
-            spec.id, spec.resources, lambda grant: self._launch(attempt, lambda: attempt.run(grant.gpus), grant)
-        )
+
+        def begin(grant: Grant) -> None:
+            self._launch(attempt, lambda: self._begin(attempt, grant), grant)
+
+        self._slots.queue(spec.id, spec.resources, begin, owner=spec.owner)
+
+    @staticmethod
+    def _begin(attempt: Attempt, grant: Grant) -> None:
+        """Run a task whose turn has come, unless another process has taken it up meanwhile."""
+        if _is_mine(attempt):
+            attempt.run(grant.gpus)
+
+    @staticmethod
+    def _stop(attempt: Attempt) -> None:
+        """End a task that waited; where another process has taken it up, it is told."""
+        if _is_mine(attempt):
+            attempt.stop_unstarted()
+        elif attempt.folder.exists:
+            attempt.folder.ask_to_cancel()
 
     def _launch(self, attempt: Attempt, work: Callable[[], None], grant: Grant | None = None) -> None:
         thread = threading.Thread(target=self._carry, args=(attempt, work, grant), name="task", daemon=True)
@@ -169,7 +185,7 @@ class LocalRunner(Runner):
         with self._guard:
             attempt = self._live.get(task_id)
         if attempt is not None and self._slots.withdraw(task_id):
-            self._launch(attempt, attempt.stop_unstarted)
+            self._launch(attempt, lambda: self._stop(attempt))
             return True
         folder = TaskFolder.latest(self._root, task_id)
         if folder is None:
@@ -198,11 +214,11 @@ class LocalRunner(Runner):
             if task.spec is not None and task.state is TaskState.QUEUED:
                 self._enqueue(task.spec, self._create(task.spec), sink)
             else:
-                self._declare_lost(task, sink)
+                self._abort(task, sink, "lost", "The runner has nothing of this task: its folder is gone.")
             return
         identity = folder.started()
         if identity is None:
-            self._enqueue(spec, folder, sink)
+            self._enqueue_again(spec, folder, sink)
             return
         lock = folder.lock()
         if lock is None:
@@ -210,24 +226,33 @@ class LocalRunner(Runner):
         attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder), lock)
         self._live[spec.id] = attempt
         if folder.exit_code() is None and is_alive(identity):
-            grant = self._slots.take(spec.resources, folder.gpus())
+            grant = self._slots.take(spec.resources, folder.gpus(), owner=spec.owner)
             self._launch(attempt, lambda: attempt.rejoin(identity), grant)
         else:
             self._launch(attempt, attempt.conclude)
 
+    def _enqueue_again(self, spec: TaskSpec, folder: TaskFolder, sink: EventSink) -> None:
+        """Wait for room as before; a machine that has less now than when the task was taken must not wait for ever."""
+        try:
+            self._slots.check(spec.resources)
+        except UnsupportedError as error:
+            task = KnownTask(task_id=spec.id, state=TaskState.QUEUED, attempt=spec.attempt)
+            if self._abort(task, sink, error.code, error.detail):
+                folder.write("ended", EventKind.ABORT.value)
+        else:
+            self._enqueue(spec, folder, sink)
+
     @staticmethod
-    def _declare_lost(task: KnownTask, sink: EventSink) -> None:
-        event = TaskEvent(
-            kind=EventKind.ABORT,
-            state=TaskState.SYSTEM_ERROR,
-            attempt=task.attempt,
-            reason="lost",
-            detail="The runner has nothing of this task: its folder is gone.",
-        )
+    def _abort(task: KnownTask, sink: EventSink, reason: str, detail: str) -> bool:
+        """End a task of which nothing runs; False when the event was not taken."""
+        state = TaskState.SYSTEM_ERROR
+        event = TaskEvent(kind=EventKind.ABORT, state=state, attempt=task.attempt, reason=reason, detail=detail)
         try:
             sink(task.task_id, event)
         except Exception:
             log.exception("event %s of task %s was not taken", event.kind, task.task_id)
+            return False
+        return True
 
     def _end_forgotten(self, known: set[str]) -> None:
         """Kill what still runs of tasks that the ledger holds to have ended, unless another process watches."""
@@ -307,10 +332,26 @@ class LocalRunner(Runner):
             running = list(self._live.values())
         for attempt in waiting:
             attempt.let_go()
-            attempt.release_lock()
+            attempt.folder.wait_no_more()
             attempt.finished.set()
         for attempt in running:
             attempt.let_go()
         until = time.monotonic() + LET_GO_S
         for attempt in running:
             attempt.finished.wait(max(0.0, until - time.monotonic()))
+
+
+def _is_mine(attempt: Attempt) -> bool:
+    """Become the one that watches an attempt; False when another process does, or has seen it through."""
+    folder = attempt.folder
+    try:
+        lock = folder.lock()
+    except FileNotFoundError:
+        return False
+    if lock is None:
+        return False
+    if folder.read("ended") is not None:
+        folder.unlock(lock)
+        return False
+    attempt.hold(lock)
+    return True

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from executors.host import Gpu
 from executors.local.slots import Grant, Slots
 from executors.model import Resources
 from ontology.errors import UnsupportedError
@@ -15,19 +16,30 @@ class Line:
         self.inside: dict[str, Grant] = {}
         self.order: list[str] = []
 
-    def ask(self, key: str, **limits: object) -> None:
+    def ask(self, key: str, owner: str | None = None, **limits: object) -> None:
         def start(grant: Grant) -> None:
             self.inside[key] = grant
             self.order.append(key)
 
-        self.slots.queue(key, Resources(**limits), start)  # type: ignore[arg-type]
+        self.slots.queue(key, Resources(**limits), start, owner=owner)  # type: ignore[arg-type]
 
     def leave(self, key: str) -> None:
         self.slots.give_back(self.inside.pop(key))
 
 
 def slots(cores: int = 4, ram: int = 10_000_000_000, gpus: tuple[int, ...] = ()) -> Slots:
-    return Slots(cpu_cores=cores, ram_bytes=ram, gpus=gpus)
+    return Slots(cpu_cores=cores, ram_bytes=ram, gpus=tuple(map(gpu, gpus)))
+
+
+def gpu(index: int, gigabytes: int = 40, capability: str | None = "8.0") -> Gpu:
+    return Gpu(
+        index=index,
+        uuid=f"GPU-{index}",
+        model="m",
+        driver="d",
+        memory_bytes=gigabytes * 1_000_000_000,
+        compute_capability=capability,
+    )
 
 
 def test_first_come_first_served() -> None:
@@ -108,3 +120,101 @@ def test_a_task_found_running_takes_its_own_gpus() -> None:
     line.slots.take(Resources(gpus=1), (0,))
     line.ask("a", gpus=1)
     assert line.inside["a"].gpus == (1,)
+
+
+def test_a_gpu_is_chosen_by_what_the_task_needs_of_it() -> None:
+    there = (gpu(0, 80, "9.0"), gpu(1, 16, "7.5"), gpu(2, 40, "10.0"))
+    line = Line(Slots(cpu_cores=8, ram_bytes=8_000_000_000, gpus=there))
+    line.ask("any", gpus=1)
+    line.ask("large", gpus=1, gpu_memory_gb=64.0)
+    line.ask("new", gpus=1, gpu_compute_capability="9.1")
+    assert [line.inside[key].gpus for key in ("any", "large", "new")] == [(1,), (0,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"gpus": 1, "gpu_memory_gb": 41.0}, "resources.gpu_memory_gb"),
+        ({"gpus": 1, "gpu_compute_capability": "8.6"}, "resources.gpu_compute_capability"),
+        ({"gpus": 3, "gpu_memory_gb": 16.0}, "resources.gpus"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_refused(limits: dict[str, object], field: str) -> None:
+    line = slots(gpus=(0, 1))
+    with pytest.raises(UnsupportedError) as caught:
+        line.check(Resources(**limits))  # type: ignore[arg-type]
+    assert caught.value.field == field
+    line.check(Resources(**limits, gpus_optional=True))  # type: ignore[arg-type]
+
+
+def test_a_gpu_of_unknown_capability_is_not_taken_for_a_new_one() -> None:
+    with pytest.raises(UnsupportedError):
+        Slots(cpu_cores=1, ram_bytes=1, gpus=(gpu(0, capability=None),)).check(
+            Resources(gpus=1, gpu_compute_capability="5.0")
+        )
+
+
+def test_who_holds_least_goes_first() -> None:
+    line = Line(slots(cores=2))
+    for number in range(5):
+        line.ask(f"early-{number}", owner="early")
+    line.ask("late-0", owner="late")
+    line.ask("late-1", owner="late")
+    for key in ("early-0", "early-1", "late-0", "early-2"):
+        line.leave(key)
+    assert line.order == ["early-0", "early-1", "late-0", "early-2", "late-1", "early-3"]
+
+
+def test_who_comes_back_is_not_owed_for_the_time_away() -> None:
+    line = Line(slots(cores=1))
+    line.ask("away", owner="away")
+    line.leave("away")
+    for number in range(20):
+        line.ask(f"busy-{number}", owner="busy")
+    for number in range(10):
+        line.leave(f"busy-{number}")
+    for number in range(10):
+        line.ask(f"away-{number}", owner="away")
+    for _ in range(6):
+        line.leave(line.order[-1])
+    assert sum(key.startswith("away-") for key in line.order) in (3, 4)
+
+
+def test_a_large_task_that_waits_is_not_delayed_by_those_who_go_before_it() -> None:
+    line = Line(slots(cores=4))
+    line.ask("a", owner="a", cpu_cores=3)
+    line.ask("large", owner="b", cpu_cores=3)
+    line.ask("small", owner="c")
+    line.ask("also small", owner="d")
+    assert line.order == ["a", "small"], "a second small one would stand in the large one's way"
+    line.leave("a")
+    assert line.order == ["a", "small", "large"]
+
+
+def test_what_needs_no_gpu_does_not_wait_for_one() -> None:
+    line = Line(slots(cores=4, gpus=(0,)))
+    line.ask("a", owner="a", gpus=1)
+    line.ask("b", owner="b", gpus=1)
+    line.ask("c", owner="c")
+    line.ask("d", owner="d", gpus=1, gpus_optional=True)
+    assert line.order == ["a", "c"], "d would take the GPU that b waits for"
+
+
+def test_ten_thousand_wait_in_no_time_worth_naming() -> None:
+    """Each decision looks at one task of each owner: the number of looks grows with the tasks, not their square."""
+    line = Line(slots(cores=2))
+    looks = 0
+    original = line.slots._room_for
+
+    def count(resources: Resources) -> tuple[int, ...] | None:
+        nonlocal looks
+        looks += 1
+        return original(resources)
+
+    line.slots._room_for = count  # type: ignore[method-assign]
+    for number in range(10_000):
+        line.ask(f"{number}", owner=f"owner-{number % 5}")
+    while line.inside:
+        line.leave(next(iter(line.inside)))
+    assert len(line.order) == 10_000
+    assert looks < 2 * 5 * 10_000 + 10_000 * 5
