@@ -65,9 +65,10 @@ def take_report(work: Path, kept: Path) -> tuple[dict[str, Any] | None, str | No
         return None, None
     except OSError:
         return None, "what the task reported cannot be read"
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None, "what the task reported is no file"
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None, "what the task reported is no file"
         content = stream.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         return None, f"what the task reported is larger than {MOST_BYTES} bytes"
