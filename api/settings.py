@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     )
     slurm_account: str | None = Field(default=None, description="Account that jobs on Slurm are charged to.")
     slurm_options: list[str] = Field(default=[], description="Further options of `sbatch` for every job on Slurm.")
+    slurm_gpus: list[dict[str, Any]] = Field(
+        default=[],
+        description="Kinds of GPU on the cluster, each with `memory_gb`, `compute_capability`, and the `type` or "
+        "`feature` by which Slurm knows it; unset: any GPU is asked for, and looked at on the node.",
+    )
     slurm_conf: Path | None = Field(default=None, description="The cluster's `slurm.conf`; unset: the system's.")
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto",
@@ -172,6 +177,8 @@ class Settings(BaseSettings):
         if name == "local":
             return {
                 "slots": self.slots or None,
+                "container_engine": self.container_engine,
+                "container_pull": self.container_pull,
                 "sandbox": self.sandbox,
                 "observe": self.observe,
             }
@@ -180,8 +187,11 @@ class Settings(BaseSettings):
                 "partition": self.slurm_partition,
                 "account": self.slurm_account,
                 "options": self.slurm_options,
+                "gpus": self.slurm_gpus,
                 "conf": self.slurm_conf,
                 "sandbox": self.sandbox,
+                "container_engine": self.container_engine,
+                "container_pull": self.container_pull,
             }
         return {}
 

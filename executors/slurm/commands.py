@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from executors.slurm.states import JobState
+from executors.slurm.jobs import Job, Place, Shape, read_accounts, read_completions, read_job, read_shape
 from ontology.errors import BackendUnavailableError, UnsupportedError
-
-PREFIX = "sillage-"
-"""What the names of all our jobs begin with."""
-
-REST = -1
-"""Number of the job that stands for all of an array that ended without ever having had a job of its own."""
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG")
 _PASSING = re.compile(
@@ -28,48 +23,14 @@ _PASSING = re.compile(
     r"zero bytes|slurm_persist_conn|Slurm backup controller",
     re.IGNORECASE,
 )
+_NAMES_AT_ONCE = 1000
+"""So many names of batches fit into one word of a command line."""
+
 _MISSING_JOB = re.compile(r"invalid job id", re.IGNORECASE)
-_GPUS = re.compile(r"gpu(?::[^:,()]+)?:(\d+)")
-_FIELD = re.compile(r"(\w+)=(\S*)")
-_TAIL_BYTES = 64_000_000
 
 
 class RefusedError(Exception):
     """The cluster answered, and will not take the job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which job a task is: the name of its batch, and its number there."""
-
-    batch: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What the cluster says of one job.
-
-    Attributes:
-        id: As commands take it: ``17_3``.
-        place: By which it is known to us.
-        state: What it is doing.
-        why: Why it waits, in Slurm's own word.
-    """
-
-    id: str
-    place: Place
-    state: JobState
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The most that one task can be given: a task never spans nodes."""
-
-    cpu_cores: int
-    ram_bytes: int
-    gpus: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +61,7 @@ class Slurm:
         if chosen:
             self._environ["SLURM_CONF"] = chosen
         self._config: dict[str, str] | None = None
+        self._shapes: dict[str | None, Shape] = {}
 
     def submit(self, request: Request) -> str:
         """Submit an array of jobs and return its number.
@@ -133,70 +95,72 @@ class Slurm:
         printed = self._call(
             ("squeue", "--me", "--noheader", "--array", "--states=all", "--format=%F|%K|%T|%r|%j"), patient=True
         )
-        found = [_job(line.split("|", 4)) for line in printed.splitlines() if line.count("|") >= 4]
+        found = [read_job(line.split("|", 4)) for line in printed.splitlines() if line.count("|") >= 4]
         return {job.place: job for job in found if job is not None}
 
     def history(self, batches: Collection[str]) -> dict[Place, Job]:
-        """Return what the cluster's accounts say of jobs that its controller has forgotten.
+        """Return what can be had of jobs that the controller has forgotten: from accounts, else from its log of ends.
 
         Raises:
-            BackendUnavailableError: They cannot be had now.
+            BackendUnavailableError: There are accounts, and they do not answer now.
         """
         config = self._settings()
-        if "none" not in config.get("AccountingStorageType", "none"):
-            return self._accounted(batches)
+        found: dict[Place, Job] = {}
         if "filetxt" in config.get("JobCompType", ""):
-            return {job.place: job for job in read_completions(Path(config["JobCompLoc"]), batches)}
-        return {}
-
-    def _accounted(self, batches: Collection[str]) -> dict[Place, Job]:
-        command = ("sacct", "--noheader", "--parsable2", "--allocations", "--starttime=now-60days")
-        printed = self._call((*command, f"--name={','.join(batches)}", "--format=JobID,State,JobName"))
-        found = {}
-        for line in printed.splitlines():
-            number, state, name = line.split("|", 2)
-            array, _, index = number.partition("_")
-            job = _job([array, index, state.partition(" ")[0], "", name])
-            if job is not None:
-                found[job.place] = job
+            found = {job.place: job for job in read_completions(Path(config["JobCompLoc"]), batches)}
+        if "none" not in config.get("AccountingStorageType", "none"):
+            found |= {job.place: job for job in self._accounted(sorted(batches))}
         return found
 
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """End jobs; those that are gone are no error.
+    def _accounted(self, batches: Sequence[str]) -> Iterator[Job]:
+        """Yield jobs from the accounts; where there is no ``sacct``, or it may not be asked, there are none."""
+        if shutil.which("sacct", path=self._environ.get("PATH")) is None:
+            return
+        command = ("sacct", "--noheader", "--parsable2", "--allocations", "--starttime=now-60days")
+        for start in range(0, len(batches), _NAMES_AT_ONCE):
+            names = ",".join(batches[start : start + _NAMES_AT_ONCE])
+            try:
+                printed = self._call((*command, f"--name={names}", "--format=JobID,State,JobName"))
+            except RefusedError:
+                return
+            yield from read_accounts(printed.splitlines())
+
+    def cancel(self, jobs: Sequence[tuple[str, str]]) -> None:
+        """End jobs, each given by its batch's name and its number; those that are gone are no error.
 
         Raises:
             BackendUnavailableError: The cluster did not answer.
         """
-        if jobs:
-            self._tell(("scancel", "--quiet", *jobs))
+        by_name: dict[str, list[str]] = {}
+        for name, number in jobs:
+            by_name.setdefault(name, []).append(number)
+        for name, numbers in by_name.items():
+            self._tell(("scancel", "--quiet", f"--name={name}", *numbers))
 
-    def wake(self, job: str) -> None:
+    def wake(self, name: str, number: str) -> None:
         """Let the process that carries a task through look at once whether somebody asked for its end.
 
         Raises:
             BackendUnavailableError: The cluster did not answer.
         """
-        self._tell(("scancel", "--quiet", "--batch", "--signal=USR1", job))
+        self._tell(("scancel", "--quiet", "--batch", "--signal=USR1", f"--name={name}", number))
 
     def shape(self, partition: str | None) -> Shape:
-        """Return the most that one task can be given.
+        """Return the most that one task can be given, asked for once.
 
         Raises:
             BackendUnavailableError: The cluster did not answer.
             UnsupportedError: There is no such partition, or it has no nodes.
         """
+        if partition in self._shapes:
+            return self._shapes[partition]
         where = () if partition is None else (f"--partition={partition}",)
-        printed = self._call(("sinfo", "--noheader", "--Node", "--format=%c|%m|%G|%P", *where))
-        nodes = [line.split("|") for line in printed.splitlines() if line.count("|") == 3]
-        if partition is None:
-            nodes = [node for node in nodes if node[3].endswith("*")] or nodes
-        if not nodes:
+        command = ("sinfo", "--noheader", "--Node", "--format=%c|%m|%G|%l|%P", *where)
+        shape = read_shape(self._call(command, patient=True).splitlines(), named=partition is not None)
+        if shape is None:
             raise UnsupportedError(f"The cluster has no nodes in partition {partition!r}.", field="partition")
-        return Shape(
-            cpu_cores=max(int(node[0].rstrip("+")) for node in nodes),
-            ram_bytes=max(int(node[1].rstrip("+")) for node in nodes) << 20,
-            gpus=max(sum(map(int, _GPUS.findall(node[2]))) for node in nodes),
-        )
+        self._shapes[partition] = shape
+        return shape
 
     def longest_array(self) -> int:
         """Return how many jobs one array may have.
@@ -251,39 +215,3 @@ class Slurm:
         if patient or _PASSING.search(said) or not said:
             raise BackendUnavailableError(f"Slurm does not answer: {said or command[0]}.")
         raise RefusedError(said)
-
-
-def _job(fields: Sequence[str]) -> Job | None:
-    """Return the job of ``(array, index, state, why, name)``; None for one that is not ours."""
-    array, index, state, why, name = fields
-    if not name.startswith(PREFIX):
-        return None
-    number = int(index) if index.isdecimal() else REST
-    return Job(f"{array}_{index}", Place(name, number), JobState.read(state), why)
-
-
-def find(jobs: Mapping[Place, Job], place: Place) -> Job | None:
-    """Return the job at a place: its own, or what stands for those of its array that were ended before they began."""
-    return jobs.get(place) or jobs.get(Place(place.batch, REST))
-
-
-def read_completions(path: Path, batches: Collection[str]) -> Iterator[Job]:
-    """Yield the jobs of some batches that ``jobcomp/filetxt`` has noted; ``sacct -c`` cannot read arrays there.
-
-    The newest 64 MB of the file are read. Where it cannot be read there are none.
-    """
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            for line in stream:
-                if PREFIX.encode() in line:
-                    fields = dict(_FIELD.findall(line.decode(errors="replace")))
-                    wanted = [fields.get(k, "") for k in ("ArrayJobId", "ArrayTaskId", "JobState", "", "Name")]
-                    job = _job(wanted) if fields.get("Name") in batches else None
-                    if job is not None:
-                        yield job
-    except OSError:
-        return
-
-
-__all__ = ["PREFIX", "Job", "Place", "RefusedError", "Request", "Shape", "Slurm", "read_completions"]

@@ -16,22 +16,22 @@ from uuid import uuid4
 
 import executors
 from executors.model import Resources
-from executors.slurm.commands import PREFIX, Job, Place, RefusedError, Request, Slurm, find
+from executors.slurm.commands import RefusedError, Request, Slurm
 from executors.slurm.follow import Following
-from executors.slurm.post import Orders, batch_folder, item
-from executors.slurm.states import Meaning
+from executors.slurm.jobs import PREFIX, Job, Place, Shape, find
+from executors.slurm.post import Orders, batch_folder, item, last_line
+from executors.slurm.states import AGAIN, REQUEUED, JobState, Meaning
+from executors.slurm.wishes import GpuKind, job_options
 from executors.states import EventKind
-from ontology.errors import BackendUnavailableError
+from ontology.errors import BackendUnavailableError, UnsupportedError
 
 log = logging.getLogger(__name__)
 
 LET_GO_S = 5.0
 _LEAST_ASK_S = 0.2
 _HANDS = 8
-_AGENT_BYTES = 256 << 20
-"""Memory that what carries a task through needs beside the task itself."""
-_MARGIN_S = 120.0
-"""Time that a job is given beyond its task's: the node ends the task exactly, the cluster only makes sure."""
+_SUBMISSIONS = 3
+"""So often a task is submitted whose jobs vanish or lose their node before they take it up."""
 _PATIENCE_S = 60.0
 """So long a canceled task may take to end by itself before its job is ended."""
 
@@ -47,16 +47,26 @@ class Manner:
 
     Attributes:
         sandbox: As for the local runner, on the nodes.
+        container_engine: Likewise.
+        container_pull: Likewise.
+        observe: Likewise.
         grace_s: Seconds between asking a task to end and killing it.
+        partition: Partition that jobs go to; None for the cluster's default.
         options: Further words for ``sbatch``: partition, account and whatever else.
+        gpus: Kinds of GPU that the cluster has, as far as the settings say.
         poll_s: Seconds between looks at the shared folder.
         ask_s: Seconds between questions to the cluster.
         settle_s: Seconds until what a node wrote last is surely seen here.
     """
 
     sandbox: str
+    container_engine: str
+    container_pull: bool
+    observe: str
     grace_s: float
+    partition: str | None
     options: tuple[str, ...]
+    gpus: tuple[GpuKind, ...]
     poll_s: float
     ask_s: float
     settle_s: float
@@ -96,7 +106,9 @@ class Dispatcher:
     def wake(self, following: Following) -> None:
         """Let the node look at once for the word that was left there."""
         following.cancel_at = time.monotonic()
-        self._quietly(lambda: self._slurm.wake(following.post.job or ""))
+        agent = following.post.agent
+        if agent is not None:
+            self._quietly(lambda: self._slurm.wake(agent.place.batch, agent.job))
 
     def close(self) -> None:
         """Follow nothing any more; harmless to repeat."""
@@ -169,34 +181,52 @@ class Dispatcher:
                 groups[following.spec.resources].append(following)
         for resources, group in groups.items():
             try:
-                size = self._slurm.longest_array()
+                shape, size = self._slurm.shape(self._manner.partition), self._slurm.longest_array()
+                options = self._options(resources, shape)
+            except UnsupportedError as error:
+                self._refuse(group, error)
             except (BackendUnavailableError, RefusedError) as error:
                 self._note_away(error)
                 with self.guard:
                     self._waiting += group
-                continue
-            for start in range(0, len(group), size):
-                self._submit(group[start : start + size], resources)
+            else:
+                for start in range(0, len(group), size):
+                    self._submit(group[start : start + size], options)
 
-    def _submit(self, group: Sequence[Following], resources: Resources) -> None:
+    @staticmethod
+    def _refuse(group: Sequence[Following], error: Exception) -> None:
+        detail = f"The cluster does not take the job: {str(error).rstrip('.')}."
+        for following in group:
+            following.settle(Meaning(EventKind.ABORT, "refused", detail))
+
+    def _options(self, resources: Resources, shape: Shape) -> tuple[str, ...]:
+        manner = self._manner
+        wishes = job_options(resources, grace_s=manner.grace_s, shape=shape, kinds=manner.gpus)
+        return (*wishes, *manner.options)
+
+    def _submit(self, group: Sequence[Following], options: tuple[str, ...]) -> None:
         """Submit tasks that need the same as one array; which job is whose is written down before that."""
         name = f"{PREFIX}{uuid4().hex[:20]}"
         folder = batch_folder(self._root, name)
         Orders(
             tasks=str(self._root / "tasks"),
             sandbox=self._manner.sandbox,
+            container_engine=self._manner.container_engine,
+            container_pull=self._manner.container_pull,
+            observe=self._manner.observe,
             grace_s=self._manner.grace_s,
             items=[item(following.post.folder) for following in group],
         ).write(folder)
         for index, following in enumerate(group):
             following.post.place = Place(name, index)
             following.unsure = True
+            following.submissions += 1
         request = Request(
             name=name,
             script=_SCRIPT.format(python=_quoted(sys.executable), batch=_quoted(str(folder))),
             count=len(group),
             log=folder / "%a.log",
-            options=(*job_options(resources, self._manner.grace_s), *self._manner.options),
+            options=options,
             environ={"PYTHONPATH": str(Path(executors.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"},
         )
         try:
@@ -204,8 +234,7 @@ class Dispatcher:
         except BackendUnavailableError as error:
             self._note_away(error)
         except RefusedError as error:
-            for following in group:
-                following.settle(Meaning(EventKind.ABORT, "refused", f"The cluster does not take the job: {error}."))
+            self._refuse(group, error)
         else:
             self._note_jobs(group, array)
         self._news.set()
@@ -238,16 +267,15 @@ class Dispatcher:
             BackendUnavailableError: It did not answer; nothing is concluded from that.
         """
         by_place = self._slurm.jobs()
-        by_id = {job.id: job for job in by_place.values()}
-        gone: list[Following] = []
+        gone: list[tuple[Following, Place, Job | None]] = []
         for following in asked:
-            agent = following.post.agent
             place = following.place
-            job = by_id.get(agent) if agent is not None else find(by_place, place) if place is not None else None
-            if self._look(following, job):
-                gone.append(following)
+            if place is not None:
+                job = find(by_place, place)
+                if self._look(following, job):
+                    gone.append((following, place, job))
         if gone:
-            self._explain(gone, by_place, by_id)
+            self._explain(gone)
 
     def _look(self, following: Following, job: Job | None) -> bool:
         """Take note of a job as it is now; True when there is none that lives, and nothing more is to be expected."""
@@ -258,6 +286,9 @@ class Dispatcher:
         if job is not None and not job.state.is_final:
             following.absent_since = None
             following.remark(job)
+            if job.state is JobState.WAITING and following.has_question:
+                following.settle(REQUEUED)
+                self._end_job(following)
             if following.cancel_at is not None and now > following.cancel_at + self._manner.grace_s + _PATIENCE_S:
                 self._end_job(following)
             return False
@@ -267,30 +298,41 @@ class Dispatcher:
             following.absent_since = now
         return now >= following.absent_since + self._manner.settle_s
 
-    def _explain(self, gone: Sequence[Following], by_place: dict[Place, Job], by_id: dict[str, Job]) -> None:
-        """Settle what became of tasks that no job stands for any more."""
-        unseen = {f.place.batch for f in gone if f.place is not None and f.post.job not in by_id}
+    def _explain(self, gone: Sequence[tuple[Following, Place, Job | None]]) -> None:
+        """Settle what became of tasks that no job stands for any more.
+
+        Raises:
+            BackendUnavailableError: The cluster's accounts did not answer.
+        """
+        unseen = {place.batch for _, place, job in gone if job is None}
         history = self._slurm.history(unseen) if unseen else {}
-        ids = {job.id: job for job in history.values()} | by_id
-        for following in gone:
-            place = following.place
-            job = ids.get(following.post.job or "") or find(history | by_place, place) if place else None
-            if following.unsure and job is None and following.post.agent is None:
+        for following, place, seen in gone:
+            job = seen or find(history, place)
+            if self._may_submit_again(following, job):
                 self._submit_again(following)
             else:
-                following.answer(None if job is None else job.state)
+                printed = last_line(batch_folder(self._root, place.batch), place.index)
+                following.answer(None if job is None else job.state, printed)
         self._news.set()
 
+    def _may_submit_again(self, following: Following, job: Job | None) -> bool:
+        """Tell whether no job took the task up, and none was ended for a cause that would come again."""
+        if following.post.agent is not None or following.post.is_barred:
+            return False
+        if following.unsure and job is None:
+            return True
+        return (job is None or job.state in AGAIN) and following.submissions < _SUBMISSIONS
+
     def _submit_again(self, following: Following) -> None:
-        """Submit a task of which the cluster has never heard. Should it have, only one job takes the task up."""
+        """Submit a task that no job has taken up. Should one do it yet, only one of them can."""
         following.absent_since = None
         with self.guard:
             self._waiting.append(following)
 
     def _end_job(self, following: Following) -> None:
-        job = following.post.job
-        if job is not None:
-            self._quietly(lambda: self._slurm.cancel([job]))
+        place, job = following.place, following.post.job
+        if place is not None and job is not None:
+            self._quietly(lambda: self._slurm.cancel([(place.batch, job)]))
 
     def _quietly(self, action: Callable[[], None]) -> None:
         """Do something that will be done again, or is not needed, should it fail now."""
@@ -315,21 +357,10 @@ class Dispatcher:
         def end() -> None:
             jobs = self._slurm.jobs()
             found = [jobs[place] for place in batches if place in jobs]
-            self._slurm.cancel([job.id for job in found if not job.state.is_final])
+            self._slurm.cancel([(job.place.batch, job.id) for job in found if not job.state.is_final])
 
         if batches:
             self._quietly(end)
-
-
-def job_options(resources: Resources, grace_s: float) -> tuple[str, ...]:
-    """Return what a task asks for in the words of ``sbatch``."""
-    minutes = math.ceil((resources.wall_s + grace_s + _MARGIN_S) / 60)
-    options = [f"--cpus-per-task={resources.cpu_cores}", f"--time={minutes}"]
-    if resources.ram_bytes is not None:
-        options.append(f"--mem={math.ceil((resources.ram_bytes + _AGENT_BYTES) / (1 << 20))}M")
-    if resources.gpus:
-        options.append(f"--gres=gpu:{resources.gpus}")
-    return tuple(options)
 
 
 def _quoted(text: str) -> str:

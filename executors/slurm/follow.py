@@ -5,22 +5,19 @@ A node that dies says nothing. Then the cluster is asked what became of the job,
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from executors.attempts.folder import TaskFolder
-from executors.attempts.outcome import STATES, as_utc, digest_logs, time_of
-from executors.capture import Outcome, ResourceUse, Run, task_record
+from executors.attempts.outcome import STATES
+from executors.capture import Outcome
 from executors.model import TaskEvent, TaskSpec
 from executors.runner import EventSink
-from executors.slurm.commands import Job, Place
+from executors.slurm.jobs import Job, Place
 from executors.slurm.post import Post
-from executors.slurm.states import HOPELESS, JobState, Meaning, meaning_of
+from executors.slurm.records import record_from_here
+from executors.slurm.states import HOPELESS, LOST, JobState, Meaning, meaning_of
 from executors.states import EventKind, TaskState
 from ontology.errors import ConflictError
 
@@ -28,7 +25,6 @@ log = logging.getLogger(__name__)
 
 CANCELED = Meaning(EventKind.STOP, "canceled", "The task was canceled before it began.")
 _STATES = {**STATES, EventKind.PREEMPT: TaskState.PREEMPTED}
-_NO_RESOURCES = ResourceUse(wall_s=0.0)
 _DOUBTFUL = ("lost", "signal")
 
 
@@ -54,6 +50,8 @@ class Following:
         """Since when the cluster has no living job for it."""
         self.cancel_at: float | None = None
         """When somebody asked for its end."""
+        self.submissions = 0
+        """How often it was submitted from here."""
         self._sink = sink
         self._lock = lock
         self._taken = self.post.taken
@@ -81,9 +79,12 @@ class Following:
         """Have the task end so, unless its node has said how it ended, and nothing that happened speaks against it."""
         self._meaning = meaning
 
-    def answer(self, state: JobState | None) -> None:
-        """Take what the cluster says of the ended job."""
+    def answer(self, state: JobState | None, printed: str = "") -> None:
+        """Take what the cluster says of the ended job, and the last that it printed."""
         self._meaning = meaning_of(state)
+        if self._meaning is LOST and self.post.agent is None:
+            detail = f"The job ended before it took the task up: {printed or 'it printed nothing'}."
+            self._meaning = Meaning(EventKind.ABORT, "not-started", detail)
 
     def advance(self) -> bool:
         """Hand on what there is; True when the task is over here, its final event taken or not."""
@@ -182,27 +183,3 @@ def _amended(event: TaskEvent, meaning: Meaning) -> TaskEvent:
         detail=meaning.detail,
         record=record,
     )
-
-
-def record_from_here(spec: TaskSpec, folder: TaskFolder, outcome: Outcome) -> Mapping[str, Any]:
-    """Return the record of a run of which no node told the end: what it told at the beginning, and the end.
-
-    What is not known is left empty: this machine is not the one on which the task ran.
-    """
-    draft = folder.read("draft.json")
-    ended = as_utc(time_of(folder.path / "exit") or time.time())
-    run = Run(
-        spec=spec,
-        started=ended,
-        ended=ended,
-        outcome=outcome,
-        use=_NO_RESOURCES,
-        logs=digest_logs(folder),
-        sandbox={"kind": "unknown", "enforced": [], "not_enforced": []},
-    )
-    record = {**task_record(run), "host": {}, "network": spec.network}
-    if draft is None:
-        return record
-    told = json.loads(draft)
-    ours = ("ended", "exit_code", "signal", "reason", "detail", "logs")
-    return {**told, **{name: record[name] for name in ours}}

@@ -13,23 +13,38 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from executors.attempts.attempt import Attempt, Machine
+from executors.attempts.containers import Containers
 from executors.attempts.ending import end_at_once
 from executors.attempts.folder import TaskFolder, is_alive
 from executors.attempts.inputs import InputInspector
 from executors.attempts.sandbox import find_sandbox
+from executors.capture import Outcome
+from executors.host import gpu_load, list_gpus
 from executors.model import TaskEvent, TaskSpec
+from executors.observation.observer import Observer
 from executors.serial import dump_record
-from executors.slurm.post import Orders, Post
+from executors.slurm.jobs import Place
+from executors.slurm.post import Carrier, Orders, Post
+from executors.slurm.records import record_without_a_run
+from executors.slurm.wishes import unfit, wants_a_kind
 from executors.states import EventKind, TaskState
-from ontology.errors import UnsupportedError
+from ontology.errors import BackendUnavailableError, UnsupportedError
 
 NOT_OURS = 0
 """Exit status of a job whose task another one took up: it has done what it should."""
+
+
+FIRST_LOOK_S = 0.3
+LOOK_S = 2.0
+"""Seconds between notes of what the task uses: often enough for a person, seldom enough for a shared disk."""
 
 
 class Agent:
@@ -42,39 +57,101 @@ class Agent:
         self._post = Post(folder)
         self._count = self._post.count()
         self._attempt: Attempt | None = None
+        self._remark: str | None = None
 
     def run(self) -> None:
         """Carry it through; returns when its final event was left."""
         signal.signal(signal.SIGUSR1, self._look)
         signal.signal(signal.SIGTERM, self._interrupt)
-        try:
-            sandbox, warning = find_sandbox(self._orders.sandbox, self._folder.path / "sandbox")
-        except UnsupportedError as error:
-            self._refuse(str(error))
+        gpus = granted_gpus()
+        refused = self._look_at_gpus(gpus)
+        if refused is not None:
+            self._refuse("gpu-unfit", refused)
             return
-        machine = Machine(sandbox=sandbox, warning=warning, inspector=InputInspector(), grace_s=self._orders.grace_s)
+        try:
+            machine = self._machine()
+        except (UnsupportedError, BackendUnavailableError) as error:
+            self._refuse("sandbox", str(error))
+            return
         self._attempt = Attempt(self._spec, self._folder, self._sink, machine)
-        thread = threading.Thread(target=self._attempt.run, args=(granted_gpus(),), daemon=True)
+        thread = threading.Thread(target=self._attempt.run, args=(gpus,), daemon=True)
         thread.start()
+        pause = FIRST_LOOK_S
         while thread.is_alive():
-            thread.join(1.0)
+            thread.join(pause)
+            pause = LOOK_S
+            self._note_usage(self._attempt)
+
+    def _machine(self) -> Machine:
+        """Return what this node runs tasks with.
+
+        Raises:
+            UnsupportedError: It has not what the orders or the task ask for.
+            BackendUnavailableError: What runs containers here does not answer.
+        """
+        orders = self._orders
+        sandbox, warning = find_sandbox(orders.sandbox, self._folder.path / "sandbox")
+        observer = Observer(orders.observe)
+        observer.require(sandbox)
+        machine = Machine(
+            sandbox=sandbox, warning=warning, inspector=InputInspector(), grace_s=orders.grace_s, observer=observer
+        )
+        shared = Path(orders.tasks).parent / "containers"
+        containers = Containers(orders.container_engine, shared, pull=orders.container_pull)
+        containers.require(self._spec.environment)
+        return containers.machine(machine, self._spec, self._folder)
+
+    def _look_at_gpus(self, granted: tuple[int, ...]) -> str | None:
+        """Return why the GPUs are not what the task asks for; where no driver tells, the record says so."""
+        if not granted or not wants_a_kind(self._spec.resources):
+            return None
+        known = [gpu for gpu in list_gpus() if gpu.index in granted]
+        if not known:
+            self._remark = "which kind of GPU the cluster gave could not be seen: no driver tells on its node"
+            event = TaskEvent(
+                kind=EventKind.WARN, attempt=self._spec.attempt, reason="gpu-unchecked", detail=self._remark
+            )
+            self._sink(self._spec.id, event)
+        return unfit(self._spec.resources, known)
 
     def _sink(self, task_id: str, event: TaskEvent) -> None:
         if event.kind is EventKind.START and self._attempt is not None:
-            self._folder.write("draft.json", dump_record(self._attempt.draft()))
+            self._folder.write("draft.json", dump_record(self._remarked(self._attempt.draft())))
+        if event.record is not None:
+            event = replace(event, record=self._remarked(event.record))
         self._count += 1
         self._post.tell(self._count, event)
 
-    def _refuse(self, detail: str) -> None:
-        for kind, state, reason in (
-            (EventKind.INITIALIZE, TaskState.INITIALIZING, None),
-            (EventKind.ABORT, TaskState.SYSTEM_ERROR, "sandbox"),
-        ):
-            said = None if reason is None else detail
-            self._sink(
-                self._spec.id,
-                TaskEvent(kind=kind, state=state, attempt=self._spec.attempt, reason=reason, detail=said),
-            )
+    def _remarked(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a record that also holds what this node has to say."""
+        remarks = [] if self._remark is None else [self._remark]
+        return {**record, "warnings": [*record["warnings"], *remarks]}
+
+    def _note_usage(self, attempt: Attempt) -> None:
+        """Leave what the task uses now. A full disk is the task's trouble, and told by how it ends."""
+        look = attempt.look()
+        if look is None:
+            return
+        load = gpu_load(self._folder.gpus())
+        if load is not None:
+            look = replace(look, gpu_percent=load[0], gpu_memory_bytes=load[1])
+        with suppress(OSError):
+            self._post.note_usage(look)
+
+    def _refuse(self, reason: str, detail: str) -> None:
+        """End a task that this node cannot run."""
+        outcome = Outcome(exit_code=None, reason=reason, detail=detail)
+        begun = TaskEvent(kind=EventKind.INITIALIZE, state=TaskState.INITIALIZING, attempt=self._spec.attempt)
+        ended = replace(
+            begun,
+            kind=EventKind.ABORT,
+            state=TaskState.SYSTEM_ERROR,
+            reason=reason,
+            detail=detail,
+            record=record_without_a_run(self._spec, self._folder, outcome),
+        )
+        for event in (begun, ended):
+            self._sink(self._spec.id, event)
 
     def _look(self, number: int, frame: FrameType | None) -> None:
         if self._attempt is not None:
@@ -102,8 +179,7 @@ def main(arguments: Sequence[str]) -> int:
     if spec is None:
         print("the task is gone", file=sys.stderr)
         return NOT_OURS
-    job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    if not post.claim(job) and (post.agent != job or folder.is_claimed):
+    if not take_up(post, Path(arguments[0]).name):
         print("the task was taken up before", file=sys.stderr)
         return NOT_OURS
     child = os.fork()
@@ -111,6 +187,17 @@ def main(arguments: Sequence[str]) -> int:
         Agent(orders, folder, spec).run()
         return 0
     return guard(child, folder)
+
+
+def take_up(post: Post, batch: str) -> bool:
+    """Be the one job that carries the task through; False when another is, or when this one had begun it before.
+
+    A cluster that puts a job back into its queue runs it again. That is no second chance: the command may have
+    changed what it shall only change once, so that a retry is for whoever reads how it ended.
+    """
+    array, index = os.environ["SLURM_ARRAY_JOB_ID"], os.environ["SLURM_ARRAY_TASK_ID"]
+    mine = Carrier(f"{array}_{index}", Place(batch, int(index)))
+    return post.claim(mine) or (post.agent == mine and post.count() == 0 and not post.folder.is_claimed)
 
 
 def guard(child: int, folder: TaskFolder) -> int:

@@ -7,21 +7,23 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from executors.attempts.folder import TaskFolder, folder_name
 from executors.check import check_spec, refuse_excess
-from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec
+from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec, Usage
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
-from executors.slurm.commands import Place, Shape, Slurm
+from executors.slurm.commands import Slurm
 from executors.slurm.dispatch import Dispatcher, Manner
 from executors.slurm.follow import CANCELED, Following
+from executors.slurm.jobs import Place, Shape
 from executors.slurm.post import Post, ended_batches
+from executors.slurm.wishes import GpuKind, gpu_options
 from executors.states import EventKind, TaskState
 from ontology.errors import (
     BackendUnavailableError,
@@ -32,6 +34,9 @@ from ontology.errors import (
 )
 
 log = logging.getLogger(__name__)
+
+ENGINES = ("podman", "docker", "apptainer")
+"""What ``auto`` looks for on a node, in this order."""
 
 _NOWHERE = Shape(cpu_cores=0, ram_bytes=0, gpus=0)
 
@@ -44,9 +49,13 @@ class SlurmRunner(Runner):
         partition: Partition that jobs go to; the cluster's own default unless told.
         account: Account that they are charged to.
         options: Further words for ``sbatch``, such as ``--qos=long``.
+        gpus: Kinds of GPU that the cluster has: members of :class:`executors.slurm.wishes.GpuKind`.
         conf: The cluster's ``slurm.conf``; the system's unless told.
         sandbox: As for the local runner, on the nodes. Only ``bubblewrap`` is a promise: what ``auto`` finds
             on a node is not known here.
+        container_engine: As for the local runner, on the nodes; a node that has none says so when a task comes.
+        container_pull: Whether a node may fetch an image that it does not have.
+        observe: As for the local runner, on the nodes.
         grace_s: Seconds between asking a task to end and killing it.
         poll_s: Seconds between looks at the shared folder.
         ask_s: Seconds between questions to the cluster.
@@ -63,8 +72,12 @@ class SlurmRunner(Runner):
         partition: str | None = None,
         account: str | None = None,
         options: Sequence[str] = (),
+        gpus: Sequence[Mapping[str, Any]] = (),
         conf: Path | None = None,
         sandbox: str = "auto",
+        container_engine: str = "auto",
+        container_pull: bool = False,
+        observe: str = "auto",
         grace_s: float = 5.0,
         poll_s: float = 0.5,
         ask_s: float = 10.0,
@@ -77,12 +90,18 @@ class SlurmRunner(Runner):
         self._slurm = Slurm(conf=conf, timeout_s=timeout_s)
         self._partition = partition
         self._sandbox = sandbox
-        self._shape: Shape | None = None
+        self._engines = {"auto": ENGINES, "none": ()}.get(container_engine, (container_engine,))
+        self._kinds = tuple(GpuKind.of(members) for members in gpus)
         words = [f"--{name}={value}" for name, value in (("partition", partition), ("account", account)) if value]
         manner = Manner(
             sandbox=sandbox,
+            container_engine=container_engine,
+            container_pull=container_pull,
+            observe=observe,
             grace_s=grace_s,
+            partition=partition,
             options=(*words, *options),
+            gpus=self._kinds,
             poll_s=poll_s,
             ask_s=ask_s,
             settle_s=settle_s,
@@ -90,22 +109,11 @@ class SlurmRunner(Runner):
         self._desk = Dispatcher(self._base, self._slurm, manner)
         self._closed = False
 
-    def _cluster(self) -> Shape:
-        """Return the most that one task can be given, asked for once.
-
-        Raises:
-            BackendUnavailableError: The cluster did not answer.
-            UnsupportedError: It has no such partition.
-        """
-        if self._shape is None:
-            self._shape = self._slurm.shape(self._partition)
-        return self._shape
-
     @property
     @override
     def capabilities(self) -> RunnerCapabilities:
         try:
-            shape = self._cluster()
+            shape = self._slurm.shape(self._partition)
         except BackendUnavailableError:
             shape = _NOWHERE
         confined = self._sandbox == "bubblewrap"
@@ -118,14 +126,13 @@ class SlurmRunner(Runner):
             cpu_cores=shape.cpu_cores,
             ram_gb=shape.ram_bytes / GIGABYTE,
             gpus=shape.gpus,
+            containers=self._engines,
         )
 
     @override
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:
         check_spec(spec)
-        if spec.environment.kind == "container":
-            detail = "The Slurm runner runs Python environments and system commands, not container images."
-            raise UnsupportedError(detail, field="environment.kind")
+        self.require(spec.environment)
         self._refuse_if_closed()
         spec = self._fitted(spec)
         with self._desk.guard:
@@ -138,11 +145,16 @@ class SlurmRunner(Runner):
 
     def _fitted(self, spec: TaskSpec) -> TaskSpec:
         """Return a task without the GPUs that it would like and no node has."""
-        shape = self._cluster()
-        refuse_excess(spec.resources, cpu_cores=shape.cpu_cores, ram_bytes=shape.ram_bytes, gpus=shape.gpus)
-        if spec.resources.gpus > shape.gpus:
-            return replace(spec, resources=replace(spec.resources, gpus=shape.gpus))
-        return spec
+        wanted, shape = spec.resources, self._slurm.shape(self._partition)
+        refuse_excess(wanted, cpu_cores=shape.cpu_cores, ram_bytes=shape.ram_bytes, gpus=shape.gpus)
+        fitted = replace(wanted, gpus=min(wanted.gpus, shape.gpus))
+        try:
+            gpu_options(fitted, self._kinds)
+        except UnsupportedError:
+            if not wanted.gpus_optional:
+                raise
+            fitted = replace(fitted, gpus=0)
+        return spec if fitted == wanted else replace(spec, resources=fitted)
 
     def _create(self, spec: TaskSpec) -> TaskFolder:
         earlier = TaskFolder.latest(self._root, spec.id)
@@ -252,6 +264,12 @@ class SlurmRunner(Runner):
         if folder is None:
             raise NotFoundError("Nothing is kept of this task.", field="id")
         return folder.printed(stream, offset, limit)
+
+    @override
+    def usage(self, task_id: str) -> Usage | None:
+        with self._desk.guard:
+            following = self._desk.live.get(task_id)
+        return None if following is None else following.post.usage()
 
     @override
     def wait(self, task_id: str, timeout: float | None = None) -> bool:

@@ -71,6 +71,13 @@ _MEANINGS = {
 }
 
 LOST = Meaning(EventKind.ABORT, "lost", "The job is gone and left no word of how the task ended.")
+REQUEUED = Meaning(
+    EventKind.PREEMPT,
+    "requeued",
+    "The cluster took the node back and put the job into its queue again; the task is begun again only by a retry.",
+)
+AGAIN = frozenset({JobState.PREEMPTED, JobState.NODE_FAIL, JobState.BOOT_FAIL})
+"""Ends of a job that never took its task up after which the same is simply submitted again."""
 
 
 def meaning_of(state: JobState | None) -> Meaning:
@@ -78,5 +85,19 @@ def meaning_of(state: JobState | None) -> Meaning:
     return LOST if state is None else _MEANINGS.get(state, LOST)
 
 
-HOPELESS = ("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "JobHeld", "AccountNotAllowed", "Dependency")
+HOPELESS = (
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "PartitionDown",
+    "PartitionInactive",
+    "BadConstraints",
+    "JobHeld",
+    "AccountNotAllowed",
+    "InvalidAccount",
+    "InvalidQOS",
+    "QOSMaxWallDuration",
+    "AssocMaxWallDuration",
+    "Dependency",
+    "launch failed",
+)
 """Reasons for waiting, or what they begin with, that somebody has to do something about."""

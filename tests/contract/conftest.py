@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,10 @@ from catalog.backends.neo4j import Neo4jRepository
 from catalog.backends.neo4j.removal import remove_catalogue
 from catalog.backends.sqlite import SqliteRepository
 from catalog.repository import Repository
+
+if TYPE_CHECKING:
+    from deploy.services.server import Server
+    from executors.slurm.runner import SlurmRunner
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,24 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def repository(store: Store) -> Repository:
     return store.open()
+
+
+@pytest.fixture
+def calm_conf(slurm_cluster: Server) -> Iterator[Path]:
+    """Configuration of a cluster of the tests' own, on which nothing runs, and nothing stays."""
+    from tests.contract.slurm_world import calm
+
+    conf = Path(str(slurm_cluster.url))
+    calm(conf)
+    yield conf
+    calm(conf)
+
+
+@pytest.fixture
+def slurm_runner(tmp_path: Path, calm_conf: Path) -> Iterator[SlurmRunner]:
+    """A runner over that cluster."""
+    from tests.contract.slurm_world import opened
+
+    made = opened(tmp_path / "runner", calm_conf)
+    yield made
+    made.close()

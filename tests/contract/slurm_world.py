@@ -1,0 +1,78 @@
+"""A runner over a real cluster of the tests' own, and what operators do to such a cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from executors.attempts.folder import TaskFolder
+from executors.model import TaskSpec
+from executors.runner import Runner
+from executors.slurm.post import Post
+from executors.slurm.runner import SlurmRunner
+from executors.states import TaskState
+from executors.testing import Recorder, task, wait_until
+
+PATIENCE_S = 120.0
+"""A busy machine may need that long; nothing waits longer than it has to."""
+
+
+def ask(conf: Path, *command: str) -> str:
+    """Give a command of Slurm's as an operator would."""
+    environ = os.environ | {"SLURM_CONF": str(conf)}
+    return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def opened(root: Path, conf: Path, sandbox: str = "none", **options: object) -> SlurmRunner:
+    """Return a runner that looks often, as one may with a cluster of one node."""
+    quick = {"grace_s": 0.2, "poll_s": 0.02, "ask_s": 0.3, "settle_s": 0.3} | options
+    return SlurmRunner(root, conf=conf, sandbox=sandbox, **quick)  # type: ignore[arg-type]
+
+
+def up(runner: Runner, recorder: Recorder, script: str = "echo up; sleep 300", **members: object) -> TaskSpec:
+    """Submit a task and wait until it runs."""
+    spec = task(script, **members)
+    runner.submit(spec, recorder)
+    wait_until(lambda: runner.logs(spec.id, "stdout") == b"up\n", PATIENCE_S)
+    return spec
+
+
+def folder_of(runner: SlurmRunner, spec: TaskSpec) -> TaskFolder:
+    return TaskFolder(runner._root, spec.id, spec.attempt)
+
+
+def job_of(runner: SlurmRunner, spec: TaskSpec) -> str:
+    return str(Post(folder_of(runner, spec)).job)
+
+
+def ended(runner: Runner, spec: TaskSpec, recorder: Recorder) -> tuple[TaskState, str | None]:
+    """Wait for the end of a task and return how it was, after a look at its record."""
+    assert runner.wait(spec.id, PATIENCE_S), "the task did not end in time"
+    last = recorder.last(spec.id)
+    assert last.record is not None
+    assert (last.record["task"], last.record["reason"]) == (spec.id, last.reason)
+    return recorder.states[spec.id], last.reason
+
+
+def calm(conf: Path) -> None:
+    """See to it that nothing runs on the cluster and its node takes jobs, whatever the test before has done to it."""
+    ask(conf, "scancel", "--user=root")
+    wait_until(lambda: _is_idle(conf) or _mend(conf), PATIENCE_S)
+
+
+def node_of(conf: Path) -> str:
+    return ask(conf, "sinfo", "--noheader", "--Node", "--format=%N").split()[0]
+
+
+def _is_idle(conf: Path) -> bool:
+    nobody = not ask(conf, "squeue", "--noheader", "--states=PENDING,RUNNING,COMPLETING").strip()
+    return nobody and set(ask(conf, "sinfo", "--noheader", "--format=%T").split()) == {"idle"}
+
+
+def _mend(conf: Path) -> bool:
+    """Take the node back into service; False, because that takes a moment."""
+    state = ask(conf, "sinfo", "--noheader", "--format=%T")
+    if "drain" in state or "down" in state:
+        ask(conf, "scontrol", "update", f"nodename={node_of(conf)}", "state=resume")
+    return False
