@@ -7,7 +7,9 @@ process on a catalogue directory (``pip install "sillage[server]"``).
 from __future__ import annotations
 
 import base64
+import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,10 @@ import httpx
 FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED", "PREEMPTED"})
 WAIT_S = 30
 """How long one request for the end of a task stays open, below what proxies cut off."""
+
+
+RECONNECTS = 5
+"""Connections that may break in a row before following a task is given up."""
 
 
 class ProblemError(Exception):
@@ -248,6 +254,7 @@ class Client:
         runner: str | None = None,
         select: Mapping[str, str] | None = None,
         choose: Mapping[str, str] | None = None,
+        reuse: bool = False,
     ) -> dict[str, Any]:
         """Submit a pipeline; returns at once with the task, or the batch of tasks."""
         body = {
@@ -258,6 +265,7 @@ class Client:
             "runner": runner,
             "select": dict(select or {}),
             "choose": dict(choose or {}),
+            "reuse": reuse,
         }
         answer: dict[str, Any] = self.post("tasks", body)
         return answer
@@ -268,6 +276,48 @@ class Client:
             task: dict[str, Any] = self.get(f"tasks/{segment(id)}", wait=WAIT_S)
             if task["state"] in FINAL:
                 return task
+
+    def events(self, id: str, *, logs: bool = True, after: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield what happens to a task or batch, as ``(event, data)``, until ``end``; breaks are bridged.
+
+        Args:
+            id: Task or batch.
+            logs: Whether lines of its logs are among the events.
+            after: Where to go on: ``attempt:stdout:stderr``, in bytes of the logs.
+
+        Raises:
+            ProblemError: The service refused.
+            ServiceAwayError: It does not answer, again and again.
+        """
+        failures, place = 0, after
+        while True:
+            failures += 1
+            try:
+                for name, data, reached in self._events(id, logs=logs, after=place):
+                    failures, place = 0, reached
+                    yield name, data
+                    if name == "end":
+                        return
+            except ServiceAwayError:
+                if failures >= RECONNECTS:
+                    raise
+            if failures:
+                time.sleep(min(failures, 5))
+
+    def _events(self, id: str, *, logs: bool, after: str | None) -> Iterator[tuple[str, dict[str, Any], str | None]]:
+        """Yield the events of one connection (WHATWG HTML, 9.2.6), each with the place behind it."""
+        name, data = "message", ""
+        for line in self.stream(f"tasks/{segment(id)}/events", logs=None if logs else False, after=after):
+            field, _, value = line.partition(": ")
+            if field == "id":
+                after = value
+            elif field == "event":
+                name = value
+            elif field == "data":
+                data += value
+            elif not line and data:
+                yield name, json.loads(data), after
+                name, data = "message", ""
 
     def stream(self, path: str, **params: Any) -> Iterator[str]:
         """Yield the lines of a streamed answer as they come."""

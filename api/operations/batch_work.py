@@ -13,7 +13,7 @@ from api.access import Principal
 from api.catalogue import Catalogue
 from api.operations.batches import REFUSALS, Phase, batch_put
 from api.operations.candidates import read_choices
-from api.operations.planning import PlannedTask, Planner
+from api.operations.planning import Plan, PlannedTask, Planner
 from api.operations.reuse import reused
 from api.operations.task_specs import state_node, task_put
 from catalog.model import Change, Commit, Durability, MustBeAt, Put, Record, Requirement
@@ -99,21 +99,11 @@ def plan_some(
     chunk = members[position : position + limit]
     catalogue.refresh_search()
     plan = _planner(catalogue, principal, document).plan_members(chunk, document["named"])
-    place = {iri: at for at, iri in enumerate(chunk)}
-    items: list[PlannedTask | dict[str, Any]] = [*plan.tasks, *plan.refused]
-    items.sort(key=lambda item: place[_about(item)])
-    first = 1 + document["planned"] + document["refused_count"]
-    common = {name: document[name] for name in _SHARED if name in document} | {"batch": batch.id}
-    puts, refused = [], []
-    for number, item in enumerate(items, start=first):
-        if isinstance(item, PlannedTask):
-            puts.append(queued_put(catalogue, principal, {**task_document(item, common), "item": number}))
-        else:
-            refused.append({**item, "item": number})
     if not position and len(chunk) == len(members) and not plan.tasks:
         raise ValidationFailedError(
             f"{document['pipeline_name']} can run on nobody in this cohort", params={"problems": plan.refused}
         )
+    puts, refused = _items(catalogue, principal, batch, chunk, plan)
     after = _after_planning(document, puts, refused, looked_at=len(chunk))
     action = "task.plan-batch" if batch.version else "task.submit-batch"
     own = batch_put(catalogue, batch.id, after, action=action)
@@ -127,6 +117,24 @@ def plan_some(
     )
     catalogue.task_news.tell(batch.id)
     return len(puts)
+
+
+def _items(
+    catalogue: Catalogue, principal: Principal, batch: Record, chunk: Sequence[str], plan: Plan
+) -> tuple[list[Put], list[dict[str, Any]]]:
+    """Return the tasks of a plan and those that it refuses, numbered in the order of the cohort."""
+    document = batch.document
+    place = {iri: at for at, iri in enumerate(chunk)}
+    items: list[PlannedTask | dict[str, Any]] = [*plan.tasks, *plan.refused]
+    items.sort(key=lambda item: place[_about(item)])
+    common = {name: document[name] for name in _SHARED if name in document} | {"batch": batch.id}
+    puts, refused = [], []
+    for number, item in enumerate(items, start=1 + document["planned"] + document["refused_count"]):
+        if isinstance(item, PlannedTask):
+            puts.append(queued_put(catalogue, principal, {**task_document(item, common), "item": number}))
+        else:
+            refused.append({**item, "item": number})
+    return puts, refused
 
 
 def _planner(catalogue: Catalogue, principal: Principal, document: Mapping[str, Any]) -> Planner:

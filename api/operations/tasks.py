@@ -68,9 +68,7 @@ def submit(
     principal.require(Permission.RUN)
     version = version_of(catalogue, principal, pipeline)
     descriptor = PipelineDescriptor.parse(version.document["descriptor"])
-    frozen = records.find(catalogue, principal, cohort, types=frozenset({"Cohort"})) if cohort else None
-    if frozen is not None:
-        principal.require(Permission.RUN, frozen)
+    frozen = _cohort(catalogue, principal, cohort) if cohort else None
     name = runner or catalogue.settings.runner
     catalogue.runner(name)
     found = certificates.admit(catalogue, version)
@@ -81,11 +79,7 @@ def submit(
     catalogue.refresh_search()
     said = choices_document(select or {}, choose or {})
     common = {
-        "name": descriptor.name,
-        "pipeline": version.id,
-        "pipeline_name": descriptor.name,
-        "pipeline_version": descriptor.version,
-        "level": descriptor.level_of(given),
+        **_plan_members(version, descriptor, given),
         "cohort": frozen.id if frozen else None,
         "parameters": given,
         "runner": name,
@@ -97,6 +91,23 @@ def submit(
     }
     planner = Planner(catalogue, principal, descriptor, parameters=given, choices=read_choices(said))
     return show(catalogue, principal, _write(catalogue, principal, planner, common, frozen, inputs or {}))
+
+
+def _cohort(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
+    found = records.find(catalogue, principal, reference, types=frozenset({"Cohort"}))
+    principal.require(Permission.RUN, found)
+    return found
+
+
+def _plan_members(version: Record, descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a task that say what is run."""
+    return {
+        "name": descriptor.name,
+        "pipeline": version.id,
+        "pipeline_name": descriptor.name,
+        "pipeline_version": descriptor.version,
+        "level": descriptor.level_of(given),
+    }
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 
 from ontology.errors import InvalidRequestError
 from sillage.cli.datasets import Cursor, Id, Limit
+from sillage.cli.live_view import LiveView
 from sillage.cli.output import People, short
-from sillage.cli.session import session_of
+from sillage.cli.session import Session, session_of
 from sillage.client import FINAL, Client, segment
 from sillage.exits import Exit
 
@@ -41,7 +43,10 @@ def run(
     ] = None,
     param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Parameter, repeatable.")] = None,
     runner: Annotated[str | None, typer.Option(help="Runner; unset: the catalogue's own.")] = None,
-    detach: Annotated[bool, typer.Option(help="Do not wait (a service does the work).")] = False,
+    reuse: Annotated[bool, typer.Option(help="Take over the outputs of identical work that is done.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--no-wait", "--detach", help="Do not wait (a service does the work).")
+    ] = False,
 ) -> int:
     """Run a pipeline and wait for it; exits 1 when a task fails."""
     session = session_of(context)
@@ -51,10 +56,12 @@ def run(
     parameters = dict(_pairs(param, "--param"))
     rules = {"select": dict(_pairs(select, "--select")), "choose": dict(_pairs(choose, "--choose"))}
     with session.client() as client:
-        body = client.run(pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner, **rules)
+        body = client.run(
+            pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner, reuse=reuse, **rules
+        )
         if not detach:
-            with session.output.progress(f"Running {pipeline} ..."):
-                body = _wait(client, body)
+            with session.output.progress(f"Running {pipeline} ...") as tell:
+                body = _wait(client, body, tell)
     session.output.answer(body, lambda people: _finished(people, body))
     return Exit.DONE if detach or body["state"] == "COMPLETE" else Exit.NO
 
@@ -65,14 +72,19 @@ def list_(
     cursor: Cursor = None,
     limit: Limit = 100,
     state: Annotated[str | None, typer.Option(help="Only tasks in this state.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Only tasks of this pipeline version.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only tasks of this batch.")] = None,
+    batches: Annotated[bool, typer.Option("--batches", help="List batches instead of tasks.")] = False,
 ) -> None:
-    """List tasks."""
+    """List tasks, or batches."""
     session = session_of(context)
+    wanted = {"state": state, "pipeline": pipeline, "batch": batch, "type": "TaskBatch" if batches else None}
     with session.client() as client:
-        body = client.get("tasks", cursor=cursor, limit=limit, state=state)
-    session.output.answer(
-        body, lambda people: people.listing(body, ["id", "state", "pipeline_name", "label", "created"])
-    )
+        body = client.get("tasks", cursor=cursor, limit=limit, **wanted)
+    columns = ["id", "state", "pipeline_name", "label", "created"]
+    if batches:
+        columns[2:3] = ["complete", "total"]
+    session.output.answer(body, lambda people: people.listing(body, columns))
 
 
 @group.command()
@@ -85,54 +97,104 @@ def show(context: typer.Context, id: Id) -> None:
 
 
 @group.command()
+def items(
+    context: typer.Context,
+    id: Id,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    state: Annotated[str | None, typer.Option(help="Only items in this state, or REFUSED.")] = None,
+) -> None:
+    """List the items of a batch, one for each participant."""
+    session = session_of(context)
+    with session.client() as client:
+        body = client.get(f"tasks/{segment(id)}/items", cursor=cursor, limit=limit, state=state)
+    columns = ["item", "participant", "detail"] if state == "REFUSED" else ["id", "item", "state", "label", "reason"]
+    session.output.answer(body, lambda people: people.listing(body, columns))
+
+
+@group.command()
 def logs(
     context: typer.Context,
     id: Id,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
-    stream: Annotated[str, typer.Option(help="stdout or stderr.")] = "stdout",
+    stream: Annotated[str, typer.Option(help="stdout, stderr; with -f also both.")] = "stdout",
 ) -> None:
     """Print what a task wrote."""
     session = session_of(context)
-    lines: list[str] = []
+    if follow:
+        with session.client() as client:
+            _follow(client, session, id, ("stdout", "stderr") if stream == "both" else (stream,))
+        return
     with session.client() as client:
-        for line in client.stream(f"tasks/{segment(id)}/logs", stream=stream, follow=follow or None):
-            lines.append(line)
-            if follow:
+        lines = list(client.stream(f"tasks/{segment(id)}/logs", stream=stream))
+    body = {"id": id, "stream": stream, "text": "\n".join(lines)}
+    session.output.answer(body, lambda people: people.say(body["text"]))
+
+
+def _follow(client: Client, session: Session, id: str, streams: Sequence[str]) -> None:
+    if not set(streams) <= {"stdout", "stderr"}:
+        raise InvalidRequestError(f"{streams[0]!r} is neither stdout nor stderr nor both", field="--stream")
+    for name, data in client.events(id):
+        if name == "log" and data["stream"] in streams:
+            for line in data["text"].splitlines():
                 session.output.answer(line, lambda people, line=line: people.say(line))  # type: ignore[misc]
-    if not follow:
-        body = {"id": id, "stream": stream, "text": "\n".join(lines)}
-        session.output.answer(body, lambda people: people.say(body["text"]))
 
 
 @group.command()
-def cancel(context: typer.Context, id: Id) -> None:
-    """Cancel a task: its process tree and its work folder are gone afterwards."""
+def watch(context: typer.Context, id: Id) -> int:
+    """Follow a task or batch until it ends: state, what it uses, and its last lines; exits 1 when it failed."""
     session = session_of(context)
     with session.client() as client:
-        body = client.post(f"tasks/{segment(id)}/cancel")
-    session.output.answer(body, lambda people: people.say(f"{short(body['id'])}: {body['state']}"))
-
-
-@group.command()
-def retry(context: typer.Context, id: Id) -> int:
-    """Run a failed task again as a new attempt, and wait for it."""
-    session = session_of(context)
-    with session.client() as client:
-        body = client.post(f"tasks/{segment(id)}/retry")
-        with session.output.progress("Running again ..."):
-            body = _wait(client, body)
+        with session.output.progress("Looking ...") as tell:
+            view = LiveView()
+            for name, data in client.events(id):
+                view.take(name, data)
+                tell(view.text())
+        body = client.get(f"tasks/{segment(id)}")
     session.output.answer(body, lambda people: _finished(people, body))
     return Exit.DONE if body["state"] == "COMPLETE" else Exit.NO
 
 
-def _wait(client: Client, body: dict[str, Any]) -> dict[str, Any]:
-    return body if body["state"] in FINAL else client.wait(body["id"])
+@group.command()
+def cancel(context: typer.Context, id: Id) -> None:
+    """Cancel a task or a batch: its processes and work folders are gone afterwards."""
+    session = session_of(context)
+    with session.client() as client:
+        body = client.post(f"tasks/{segment(id)}/cancel")
+        with session.output.progress("Stopping ...") as tell:
+            body = _wait(client, body, tell)
+    session.output.answer(body, lambda people: people.say(f"{short(body['id'])}: {body['state']}"))
 
 
-def _reference(value: str) -> str:
-    """Return an id as it is, and what is a path here as one that any process of this machine understands."""
-    written_as_path = value.startswith((".", "/", "~")) and "/" in value
-    return str(Path(value).expanduser().absolute()) if written_as_path else value
+@group.command()
+def retry(
+    context: typer.Context,
+    id: Annotated[str | None, typer.Argument(metavar="ID", help="A task, or a batch.")] = None,
+    failed: Annotated[str | None, typer.Option(metavar="BATCH", help="All of this batch that failed.")] = None,
+    detach: Annotated[bool, typer.Option("--no-wait", help="Do not wait (a service does the work).")] = False,
+) -> int:
+    """Run a failed task, or what failed of a batch, again as new attempts, and wait for it."""
+    session = session_of(context)
+    if (id is None) == (failed is None):
+        raise InvalidRequestError("give either the ID of a task or --failed BATCH", field="ID")
+    with session.client() as client:
+        body = client.post(f"tasks/{segment(failed or id or '')}/retry")
+        if not detach:
+            with session.output.progress("Running again ...") as tell:
+                body = _wait(client, body, tell)
+    session.output.answer(body, lambda people: _finished(people, body))
+    return Exit.DONE if detach or body["state"] == "COMPLETE" else Exit.NO
+
+
+def _wait(client: Client, body: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
+    """Wait for the end of a task or batch, telling meanwhile how far it is."""
+    if body["state"] in FINAL:
+        return body
+    view = LiveView()
+    for name, data in client.events(body["id"], logs=False):
+        view.take(name, data)
+        tell(view.text())
+    return client.wait(body["id"])
 
 
 def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
@@ -145,12 +207,28 @@ def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def _reference(value: str) -> str:
+    """Return an id as it is, and what is a path here as one that any process of this machine understands."""
+    written_as_path = value.startswith((".", "/", "~")) and "/" in value
+    return str(Path(value).expanduser().absolute()) if written_as_path else value
+
+
 def _finished(people: People, body: dict[str, Any]) -> None:
     if body["type"] == "TaskBatch":
         people.table([{**item, "id": short(item["id"])} for item in body["items"]], ["id", "state", "label", "reason"])
-        people.say(f"{body['state']}: {body['complete']} of {body['total']} tasks complete, id {body['id']}")
+        if body["next"]:
+            people.say(f"... the first {len(body['items'])}; all: sillage task items {short(body['id'])}")
+        people.table(body["refused"], ["item", "participant", "detail"])
+        reused = f", {body['reused_count']} of them reused" if body["reused_count"] else ""
+        refused = f", {body['refused_count']} could not be run" if body["refused_count"] else ""
+        done = f"{body['complete']} of {body['total']} tasks complete{reused}{refused}"
+        people.say(f"{body['state']}: {done}, id {body['id']}")
         return
     people.say(f"{body['state']}: {body.get('pipeline_name')} {body.get('pipeline_version')}, id {body['id']}")
+    if body.get("reused"):
+        people.say(f"Not run: its outputs are those of {body['reused']}, which did the same.")
+    if body.get("not_reused"):
+        people.say(f"Nothing was reused: {body['not_reused']}.")
     if body.get("reason"):
         people.say(body["reason"])
     people.table([{**o, "id": short(o["id"])} for o in body.get("outputs", [])], ["id", "path", "size", "sha256"])
