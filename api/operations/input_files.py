@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -160,6 +160,23 @@ class FileFinder:
         if iri not in self._datasets:
             self._datasets[iri] = self._find(iri)
         return self._datasets[iri]
+
+
+def apart(inputs: Iterable[PlannedInput]) -> list[PlannedInput]:
+    """Return files at places of their own: results of several tasks may have one path in their dataset.
+
+    A file that several inputs name stays one file, at one place.
+    """
+    held: dict[str, str] = {}
+    found = []
+    for item in inputs:
+        if held.setdefault(item.path, item.file.id) != item.file.id:
+            below = PurePosixPath(item.path)
+            path = below.parent / last_part(item.file.id)[:13] / below.name
+            item = replace(item, path=str(path))
+            held[item.path] = item.file.id
+        found.append(item)
+    return found
 
 
 def host_path(catalogue: Catalogue, file: Record) -> Path:

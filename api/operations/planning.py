@@ -14,7 +14,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations.bids_views import dataset_view, earlier_results
 from api.operations.candidates import Choice, chosen, in_order
-from api.operations.input_files import FileFinder, PlannedInput, paths_by_input
+from api.operations.input_files import FileFinder, PlannedInput, apart, paths_by_input
 from catalog.model import Record
 from catalog.search.query import parse
 from executors.pipelines.descriptor import PipelineDescriptor
@@ -212,7 +212,7 @@ class Planner:
         return PlannedTask(
             label=label,
             participant=participant.id if participant else None,
-            inputs=inputs,
+            inputs=apart(inputs),
             datasets=frozenset(item.owner.dataset for item in inputs if item.owner.dataset),
             part=part,
         )

@@ -20,8 +20,8 @@ DATASET_FOLDER = "/inputs/bids"
 RESULTS_FOLDER = "/work/out"
 """Where it writes."""
 
-PARTICIPANT_OUTPUTS = {"results": ("out/sub-*", False), "reports": ("out/*.html", True)}
-GROUP_OUTPUTS = {"tables": ("out/*.tsv", True), "reports": ("out/*.html", True), "results": ("out/group*", True)}
+PARTICIPANT_OUTPUTS = {"results": ("out/sub-*/**", False), "reports": ("out/*.html", True)}
+GROUP_OUTPUTS = {"tables": ("out/*.tsv", True), "reports": ("out/*.html", True), "results": ("out/group*/**", True)}
 """What is kept of an app whose descriptor names no outputs: template and whether it may be missing, by name."""
 
 _USUAL = {
