@@ -79,13 +79,18 @@ def list_gpus() -> tuple[Gpu, ...]:
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
-    command = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
+    # Drivers before 510 do not know the last member, and refuse the whole question.
+    told = _ask(program, _QUERY) or _ask(program, _QUERY.removesuffix(",compute_cap"))
+    cuda = _driver_cuda(program) if told else None
+    return tuple(gpu for gpu in (_gpu(line, cuda) for line in told.splitlines()) if gpu is not None)
+
+
+def _ask(program: str, query: str) -> str:
+    command = [program, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return ()
-    cuda = _driver_cuda(program)
-    return tuple(gpu for gpu in (_gpu(line, cuda) for line in done.stdout.splitlines()) if gpu is not None)
+        return ""
 
 
 def _driver_cuda(program: str) -> str | None:

@@ -75,6 +75,8 @@ class Attempt:
         """Set by the runner once it has forgotten this attempt."""
         self.concluding = False
         """Whether the final event is being delivered; the one who takes it may release the task then."""
+        self.unnoted = False
+        """Whether the final event was taken and the disk had no room for a note of it."""
         self.discard = False
         """Whether the folder is to be deleted once the final event was taken."""
         self._sink = sink
@@ -295,6 +297,7 @@ class Attempt:
             else:
                 self.folder.write("ended", event.kind.value)
         except OSError:
+            self.unnoted = True
             log.warning("the end of task %s could not be noted; its final event will come twice", self.spec.id)
 
     def _record(self, outcome: Outcome, outputs: tuple[StagedOutput, ...]) -> dict[str, object]:

@@ -19,6 +19,8 @@ from executors.states import EventKind, TaskState
 _NO_COMMAND = re.compile(rb"not found|no such file|permission denied|failed to exec", re.IGNORECASE)
 """What engines and the first process of a container say of a command that is not there."""
 
+_SMALL_FILE = 1 << 16
+
 STATES = {
     EventKind.COMPLETE: TaskState.COMPLETE,
     EventKind.FAIL: TaskState.EXECUTOR_ERROR,
@@ -48,6 +50,9 @@ def classify(folder: TaskFolder, verdict: tuple[str, str] | None, *, watched_thr
     if verdict is not None:
         kind = EventKind.STOP if verdict[0] == "canceled" else EventKind.FAIL
         return Ending(kind, Outcome(exit_code=code, signal=_signal(code), reason=verdict[0], detail=verdict[1]))
+    if code is None and _is_full(folder):
+        detail = "The disk for tasks is full: how the command ended could not be noted."
+        return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="disk", detail=detail))
     if code is None:
         detail = "The task's processes are gone and left no exit status: the machine or somebody ended them."
         return Ending(EventKind.ABORT, Outcome(exit_code=None, reason="lost", detail=detail))
@@ -57,6 +62,12 @@ def classify(folder: TaskFolder, verdict: tuple[str, str] | None, *, watched_thr
         detail = "The process that observed the task was ended, and the task could open no file any more."
         return Ending(EventKind.ABORT, Outcome(exit_code=code, signal=_signal(code), reason="fault", detail=detail))
     return _failure(code, folder)
+
+
+def _is_full(folder: TaskFolder) -> bool:
+    """Tell whether the disk for tasks has no room for another small file."""
+    there = os.statvfs(folder.path)
+    return there.f_bavail * there.f_frsize < _SMALL_FILE
 
 
 def _failure(code: int, folder: TaskFolder) -> Ending:

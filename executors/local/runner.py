@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -86,7 +87,7 @@ class LocalRunner(Runner):
         ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
         self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=list_gpus())
         self._live: dict[str, Attempt] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._unnoted: set[str] = set()
         self._guard = threading.Lock()
         self._closed = False
 
@@ -134,6 +135,7 @@ class LocalRunner(Runner):
         except FileExistsError as error:
             raise ConflictError(f"Attempt {spec.attempt} of this task was submitted before.", field="id") from error
         except OSError as error:
+            shutil.rmtree(folder.path, ignore_errors=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFullError("The disk for tasks is full.") from error
             raise BackendUnavailableError(f"The folder for tasks cannot be written ({error.strerror}).") from error
@@ -176,6 +178,8 @@ class LocalRunner(Runner):
         finally:
             with self._guard:
                 self._live.pop(attempt.spec.id, None)
+                if attempt.unnoted:
+                    self._unnoted.add(attempt.spec.id)
             attempt.finished.set()
             if grant is not None:
                 self._slots.give_back(grant)
@@ -319,7 +323,9 @@ class LocalRunner(Runner):
             if attempt is not None and attempt.concluding:
                 attempt.discard = True
                 return
-        if attempt is not None or (folder is not None and folder.read("ended") is None):
+            unnoted = task_id in self._unnoted
+            self._unnoted.discard(task_id)
+        if attempt is not None or (folder is not None and folder.read("ended") is None and not unnoted):
             raise ConflictError("The task has not ended.", field="id")
         if folder is not None:
             folder.delete()

@@ -44,6 +44,26 @@ class Outputs(RunnerSuite):
     def test_missing_output_is_a_failure(self, real: Runner) -> None:
         assert self._refused(real, "true") == "output-missing"
 
+    def test_huge_output_that_takes_no_space_is_refused(self, real: Runner) -> None:
+        spec = task(
+            "dd if=/dev/zero of=out bs=1 count=1 seek=5000000000",
+            outputs=(TaskOutput(name="o", path="out"),),
+            limits={"disk_gb": 0.02},
+        )
+        recorder = self.carry_out(real, spec)
+        assert recorder.states[spec.id] is TaskState.EXECUTOR_ERROR
+        assert recorder.last(spec.id).reason in ("disk", "exit-code")
+
+    def test_output_without_permissions_is_taken_or_refused(self, real: Runner) -> None:
+        """Whoever may read everything takes it; anybody else is refused, and says so."""
+        spec = task("echo x >out; chmod 000 out", outputs=(TaskOutput(name="o", path="out"),))
+        recorder = self.carry_out(real, spec)
+        taken = [output.size for output in recorder.last(spec.id).outputs]
+        assert (taken, recorder.last(spec.id).reason) in (([2], None), ([], "output-refused"))
+
+    def test_folder_that_holds_a_link_out_is_refused(self, real: Runner) -> None:
+        assert self._refused(real, "mkdir out; echo x >out/fine; ln -s /etc/passwd out/bad") == "output-refused"
+
     def test_link_within_is_followed(self, real: Runner) -> None:
         spec = task("echo x >real; ln -s /work/real out", outputs=(TaskOutput(name="o", path="out"),))
         recorder = self.carry_out(real, spec)
