@@ -64,7 +64,7 @@ def finished(client: Client, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the tasks of a run that is over."""
     body = client.wait(run["id"])
     assert body["state"] == "COMPLETE", json.dumps(body, indent=1)
-    items = [body] if body["type"] == "Task" else sorted(body["items"], key=lambda item: item["item"])
+    items = [body] if body["type"] == "Task" else sorted(body["items"], key=lambda item: item["label"])
     return [client.get(f"tasks/{item['id']}") for item in items]
 
 
