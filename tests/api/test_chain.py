@@ -84,7 +84,9 @@ def test_a_withdrawn_dataset_leaves_a_tombstone(client: Client, registered: dict
 
 
 @pytest.fixture
-def batch(client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], bubblewrap: str) -> Any:
+def batch(
+    client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], bubblewrap: str, strace: str
+) -> Any:
     register_copy()
     cohort = client.freeze_cohort(QUERY)
     return client.wait(client.run("copy", cohort=cohort["id"])["id"])
@@ -96,7 +98,9 @@ def test_a_batch_runs_over_a_cohort(client: Client, batch: dict[str, Any]) -> No
     assert task["exit_code"] == 0
     assert [set(item) >= {"path", "sha256", "size"} for item in task["inputs"]] == [True]
     assert task["outputs"][0]["path"].endswith("_T1w_size.txt")
-    assert task["record"]["inputs_observed"]["mechanism"] == "declared-mounts"
+    seen = task["record"]["inputs_observed"]
+    assert (seen["mechanism"], seen["complete"]) == ("strace", True)
+    assert seen["opened"] == [task["inputs"][0]["id"]]
     assert task["record"]["sandbox"]["kind"] == "bubblewrap"
     assert "done" in "".join(client.stream(f"tasks/{task['id']}/logs"))
 

@@ -88,6 +88,26 @@ def test_edges_become_relations() -> None:
     assert of_kind(document, v.MEMBERSHIP)[0].arguments == (iri(5), iri(6))
 
 
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({"mechanism": "strace", "complete": True, "opened": [iri(2)], "not_opened": [iri(3)]}, ["true", "false"]),
+        ({"mechanism": "strace", "complete": False, "opened": [iri(2)], "not_opened": [iri(3)]}, ["true", None]),
+        ({"mechanism": "declared-mounts", "complete": False, "opened": [], "not_opened": []}, [None, None]),
+        ({"mechanism": "strace"}, [None, None]),
+        ("spoilt", [None, None]),
+    ],
+)
+def test_inputs_that_were_opened_are_told_apart(seen: object, told: list[str | None]) -> None:
+    task = ProvNode(id=iri(1), type="Task", document={"record": {"inputs_observed": seen}})
+    document = document_for([task], [(iri(1), "prov:used", iri(2)), (iri(1), "prov:used", iri(3))])
+    assert [usage.arguments[1] for usage in of_kind(document, v.USAGE)] == [iri(2), iri(3)]
+    found = [usage.values(SILLAGE + "opened") for usage in of_kind(document, v.USAGE)]
+    assert found == [[] if text is None else [Literal(text, v.XSD_BOOLEAN)] for text in told]
+    for name in FORMATS:
+        assert read(write(document, name), name) == document
+
+
 def test_plans_and_agents_are_one_association() -> None:
     edges = [
         (iri(1), "prov:hadPlan", iri(2)),
