@@ -14,7 +14,8 @@ from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, t
 from api.operations.batches import change_batch
 from api.operations.candidates import choices_document, read_choices
 from api.operations.input_files import PlannedInput
-from api.operations.pipeline_versions import version_of
+from api.operations.pipeline_versions import deprecation_notice, version_of
+from api.operations.openings import with_openings
 from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import Planner
 from api.operations.task_specs import state_node, task_put
@@ -85,7 +86,7 @@ def submit(
         "runner": name,
         "principal": principal.agent,
         "certificate": found.to_json(),
-        "remarks": [warning] if warning else [],
+        "remarks": [remark for remark in (warning, deprecation_notice(version)) if remark],
         "reuse": reuse,
         "choices": said,
     }
@@ -181,7 +182,7 @@ def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str
     record = records.find(catalogue, principal, reference, types=TASKS)
     if record.type == "TaskBatch":
         return batches.body(catalogue, principal, record)
-    return record_body(record, principal)
+    return with_openings(record_body(record, principal))
 
 
 def listing(

@@ -68,6 +68,13 @@ def test_a_deprecated_version_is_passed_over_and_can_come_back(client: Client) -
     assert client.post("check")["valid"]
 
 
+def test_a_task_of_a_deprecated_version_says_so(client: Client) -> None:
+    registered(client, "1.0.0")
+    client.post("pipelines/counter/versions/1.0.0/deprecate", {"reason": "It counts twice."})
+    task = client.wait(client.run("counter@1.0.0", runner="noop")["id"])
+    assert "counter 1.0.0 is deprecated: It counts twice." in task["remarks"]
+
+
 def test_nothing_replaces_itself(client: Client) -> None:
     registered(client, "1.0.0")
     with pytest.raises(ProblemError, match="replace itself"):
