@@ -71,6 +71,7 @@ ReturnToService=2
 MpiDefault=none
 SwitchType=switch/none
 MinJobAge=300
+BatchStartTimeout=2
 KillWait=5
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 Feature=large CPUs={cores} RealMemory={memory} Gres=gpu:{gpus}

@@ -27,6 +27,9 @@ from executors.states import EventKind, TaskState
 from executors.testing import Recorder, task, wait_until
 from tests.contract.slurm_world import PATIENCE_S, ask, ended, folder_of, job_of, node_of, opened, up
 
+_GRACE_S = 14.0
+"""More than the cluster's ``BatchStartTimeout`` and ``MessageTimeout``: before, a job that a node lacks may be new."""
+
 SERVICE = """
 import sys
 from pathlib import Path
@@ -89,6 +92,7 @@ def test_the_node_loses_its_power(slurm_runner: SlurmRunner, calm_conf: Path) ->
     SLURM.kill_node(instance)
     for pid in _above(folder_of(slurm_runner, spec)):
         os.kill(pid, signal.SIGKILL)
+    time.sleep(_GRACE_S)
     SLURM.start_node(instance)
     assert ended(slurm_runner, spec, recorder) == (TaskState.SYSTEM_ERROR, "node-failed")
     assert recorder.record(spec.id)["host"]["cpu_cores"] >= 1
