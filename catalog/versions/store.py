@@ -190,6 +190,7 @@ class DataStore(DataReader):
         url = f"../{path.name}"
         if not self.owns(path):
             with full_disk_reported():
+                self._make_root()
                 url = f"../{point_at(self.root, path, name)}"
         return Subdataset(
             url=url,

@@ -34,6 +34,7 @@ Document = Mapping[str, Any]
 MISSING, USAGE, ENVIRONMENT, INPUT = 1, 2, 3, 4
 _CHUNK = 1 << 20
 _SHOWN = 10
+_BATCH = 500
 
 
 class RefusedError(Exception):
@@ -56,7 +57,20 @@ def main(arguments: Sequence[str]) -> int:
         return repeat(root, _read(root / arguments[0]), arguments[1:])
     except RefusedError as error:
         print(f"rerun: {error}", file=sys.stderr)
+        if error.status != USAGE:
+            lock_outputs(root, _read(root / arguments[0]))
         return error.status
+
+
+def lock_outputs(root: Path, run: Document) -> None:
+    """Undo that DataLad unlocked the outputs, and removed those without content, so that the dataset is as it was."""
+    paths = [item["to"] for item in run["outputs"]]
+    for start in range(0, len(paths), _BATCH):
+        some = paths[start : start + _BATCH]
+        removed = [path for path in some if not os.path.lexists(root / path)]
+        if removed:
+            _git(root, "--literal-pathspecs", "checkout", "-q", "HEAD", "--", *removed)
+        _git(root, "annex", "lock", "--quiet", "--", *some)
 
 
 def repeat(root: Path, run: Document, command: Sequence[str]) -> int:
