@@ -199,7 +199,7 @@ def environment_for(pinned: PinnedEnvironment, pythons: Sequence[Path] = ()) -> 
                 field="/custom/sillage/environment/image",
                 next_step="Name it as NAME@sha256:DIGEST in custom.sillage.environment.image, and raise tool-version.",
             )
-        return image_environment(f"{pinned.image.split('@')[0]}@{pinned.digest}")
+        return image_environment(f"{pinned.image.split('@')[0]}@sha256:{pinned.digest.removeprefix('sha256:')}")
     return Environment(kind=pinned.kind)
 
 

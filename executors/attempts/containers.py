@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import threading
 from dataclasses import replace
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from executors.attempts.engines import Engine, Image, Order, find_engine, scratch_bytes
+from executors.attempts.apptainer import Apptainer
+from executors.attempts.engines import PULL_S, Docker, Engine, Image, Order, Podman, scratch_bytes
 from executors.attempts.folder import TaskFolder
 from executors.attempts.sandbox import (
     ALL_PROMISES,
@@ -87,7 +89,7 @@ class Containers:
         """
         found = self._find(engine, reference)
         if found is None and self._pull and engine.keeps_containers:
-            engine.call("pull", reference, timeout=3600.0)
+            engine.call(*engine.pull_words(reference)[1:], timeout=PULL_S)
             found = self._find(engine, reference)
         if found is None:
             raise _absent(engine, reference)
@@ -125,6 +127,23 @@ class Containers:
                     return None
                 self._found[reference] = found
             return self._found[reference]
+
+
+def find_engine(wanted: str, images: Path) -> Engine | None:
+    """Return the engine to use; None when there is none, or none is wanted.
+
+    Args:
+        wanted: ``podman``, ``docker``, ``apptainer``, ``none``, or ``auto`` for the first of them that is installed.
+        images: Folder of SIF files, for apptainer.
+    """
+    for name in ("podman", "docker", "apptainer") if wanted == "auto" else (wanted,):
+        program = shutil.which(name) or (shutil.which("singularity") if name == "apptainer" else None)
+        if program is None:
+            continue
+        if name == "apptainer":
+            return Apptainer(program, images)
+        return Podman(program) if name == "podman" else Docker(program)
+    return None
 
 
 class ContainerSandbox(Sandbox):

@@ -7,7 +7,6 @@ command lines; ``docs/howto/run-containers.md`` says which is which.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -45,7 +44,7 @@ _HANDED_ON = (
     "CONTAINER_HOST",
     "DOCKER_HOST",
 )
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})$")
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})$")
 _ENVIRON_LINE = 30_000
 _MOST = {"nofile": 1 << 20, "nproc": 1 << 15}
 
@@ -186,11 +185,11 @@ class OciEngine(Engine):
     @override
     def find(self, reference: str) -> Image | None:
         """By the digest of its manifest, as registries name it, or else of its configuration (the image's ID)."""
-        asked = _DIGEST.search(reference)
+        asked = DIGEST.search(reference)
         if asked is None:
             return None
         digest = asked[1]
-        for name in (reference, digest):
+        for name in (_without_tag(reference), digest):
             done = self.call("image", "inspect", name)
             if done.returncode == 0:
                 found: dict[str, Any] = json.loads(done.stdout)[0]
@@ -202,7 +201,7 @@ class OciEngine(Engine):
 
     @override
     def pull_words(self, reference: str) -> list[str]:
-        return [self.name, "pull", reference]
+        return [self.name, "pull", _without_tag(reference)]
 
     @override
     def run_words(self, order: Order) -> list[str]:
@@ -213,7 +212,7 @@ class OciEngine(Engine):
         words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
         words += ["--user", f"{os.getuid()}:{os.getgid()}", "--workdir", order.workdir]
         words += [*self.own_options(order), *self.limits(order.resources), *self.gpu_options(order.gpus)]
-        words += [*_environ_options(order), *_mount_options(order)]
+        words += [*_environ_options(order), *mount_options(order)]
         return [*words, "--entrypoint", order.command[0], order.image, *order.command[1:]]
 
     @abstractmethod
@@ -329,72 +328,11 @@ class Docker(OciEngine):
         return ["--gpus", f'"device={",".join(gpus)}"'] if gpus else []
 
 
-class Apptainer(Engine):
-    """apptainer (or singularity): images are single files, and a container is a child of ours like any other.
-
-    An image pinned by ``sha256:D`` is the SIF file ``D.sif`` in a folder, and has that digest itself: what apptainer
-    makes of another image keeps no digest that could be verified.
-    """
-
-    name = "apptainer"
-    keeps_containers = False
-    not_enforced = frozenset({"hostname"})
-
-    def __init__(self, program: str, folder: Path) -> None:
-        super().__init__(program)
-        self._folder = folder
-        self._verified: dict[tuple[str, int], Image] = {}
-
-    @override
-    def version(self) -> str | None:
-        found = re.search(r"\d+(\.\d+)+", self.call("--version").stdout)
-        return found[0] if found else None
-
-    @override
-    def find(self, reference: str) -> Image | None:
-        asked = _DIGEST.search(reference)
-        path = self._folder / f"{asked[1] if asked else ''}.sif"
-        if asked is None or not path.is_file():
-            return None
-        key = (str(path), path.stat().st_mtime_ns)
-        if key not in self._verified:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != asked[1]:
-                    return None
-            self._verified[key] = Image(run_by=str(path), id=None, digest=asked[1])
-        return self._verified[key]
-
-    @override
-    def pull_words(self, reference: str) -> list[str]:
-        return ["cp", "IMAGE.sif", str(self._folder / f"{reference.rpartition('sha256:')[2]}.sif")]
-
-    @override
-    def run_words(self, order: Order) -> list[str]:
-        words = [*self.words(), "exec", "--containall", "--cleanenv", "--no-home", "--no-privs"]
-        words += ["--drop-caps", "all", "--pwd", order.workdir]
-        words += ["--no-mount", "hostfs,bind-paths,home,cwd"]
-        words += [] if order.network else ["--net", "--network", "none"]
-        words += ["--nv"] if order.gpus else []
-        order.environ_file.write_text("".join(f"{k}={_quoted(v)}\n" for k, v in order.environ.items()))
-        words += ["--env-file", str(order.environ_file), *_mount_options(order, kind="bind", writable="rw")]
-        return [*words, order.image, *order.command]
-
-
-def find_engine(wanted: str, images: Path) -> Engine | None:
-    """Return the engine to use; None when there is none, or none is wanted.
-
-    Args:
-        wanted: ``podman``, ``docker``, ``apptainer``, ``none``, or ``auto`` for the first of them that is installed.
-        images: Folder of SIF files, for apptainer.
-    """
-    for name in ("podman", "docker", "apptainer") if wanted == "auto" else (wanted,):
-        program = shutil.which(name) or (shutil.which("singularity") if name == "apptainer" else None)
-        if program is None:
-            continue
-        if name == "apptainer":
-            return Apptainer(program, images)
-        return Podman(program) if name == "podman" else Docker(program)
-    return None
+def _without_tag(reference: str) -> str:
+    """Return ``NAME@sha256:DIGEST`` of a reference that may have a tag besides: engines do not take both."""
+    name, _, digest = reference.partition("@")
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}@{digest}"
 
 
 def _rlimits(resources: Resources) -> list[tuple[str, int]]:
@@ -419,7 +357,8 @@ def _environ_options(order: Order) -> list[str]:
     return ["--env-file", str(order.environ_file), *words]
 
 
-def _mount_options(order: Order, kind: str = "bind", writable: str | None = None) -> list[str]:
+def mount_options(order: Order, kind: str = "bind", writable: str | None = None) -> list[str]:
+    """Return what mounts the working folder and, read-only, everything else; the engines differ in two words."""
     work = [f"type={kind}", f"source={order.work}", f"destination={order.workdir}", *([writable] if writable else [])]
     words = ["--mount", _row(work)]
     for lies, inside in order.mounts:
@@ -433,10 +372,6 @@ def _row(fields: Sequence[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(fields)
     return text.getvalue()
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"
 
 
 def scratch_bytes(resources: Resources) -> int:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from executors.attempts.engines import Apptainer, Docker, Order, Podman, find_engine
+from executors.attempts.apptainer import Apptainer
+from executors.attempts.containers import find_engine
+from executors.attempts.engines import Docker, Order, Podman
 from executors.local.runner import LocalRunner
 from executors.model import Environment, Resources, TaskSpec
 from executors.noop import NoopRunner
@@ -166,6 +168,12 @@ def test_altered_sif_file_is_not_run(tmp_path: Path, install: Install) -> None:
     with pytest.raises(UnsupportedError):
         runner.require(image_environment(f"tool@sha256:{DIGEST}"))
     runner.close()
+
+
+def test_tag_beside_a_digest_is_left_out(install: Install) -> None:
+    install("docker", FAKE_DOCKER, oom="false", code=0)
+    assert Docker("docker").find(f"tool:latest@sha256:{DIGEST}") is not None
+    assert Docker("docker").pull_words(f"here:5000/a/tool:1@sha256:{DIGEST}")[-1] == f"here:5000/a/tool@sha256:{DIGEST}"
 
 
 def test_image_of_another_digest_under_the_same_name_is_not_taken(tmp_path: Path, install: Install) -> None:
