@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -126,7 +126,7 @@ class BatchWorker:
             return False
         self._lock = descriptor
         for batch in self._open_batches():
-            self._course(batch).flying |= set(batch.document["window"])
+            self._course(batch).flying = self._unended(batch.document["window"])
         if self._waited:
             # Another process held it: what runs of its tasks is watched by nobody now.
             self._service.resume()
@@ -168,6 +168,10 @@ class BatchWorker:
 
     def _note(self, batch: Record, members: Mapping[str, object], action: str) -> None:
         change_batch(self._catalogue, batch.id, lambda _: members, action=action, durability=Durability.PROCESS)
+
+    def _unended(self, tasks: Iterable[str]) -> set[str]:
+        known = self._catalogue.repository.get_many(set(tasks))
+        return {iri for iri, task in known.items() if not TaskState(task.document["state"]).is_final}
 
     def _step(self, batch: Record, course: Course) -> bool:
         document = batch.document
@@ -294,13 +298,12 @@ class BatchWorker:
 
     def _close(self, iri: str, course: Course) -> bool:
         """End a batch when nothing of it is left to do; look for ends that another process recorded."""
-        known = self._catalogue.repository.get_many(course.flying)
-        course.flying = {key for key, task in known.items() if not TaskState(task.document["state"]).is_final}
+        before, course.flying = len(course.flying), self._unended(course.flying)
         batch = self._catalogue.repository.get(iri)
         document = batch.document
         planned = document["phase"] != Phase.PLANNING or document["canceling"]
         if not planned or document["retry_before"] is not None or course.flying:
-            return len(course.flying) < len(known)
+            return len(course.flying) < before
         if any(not state.is_final for state in counts(self._catalogue, iri)):
             return False
         end_batch(self._catalogue, batch)

@@ -15,6 +15,7 @@ from executors.states import EventKind, TaskState
 from ontology.errors import BackendUnavailableError, ConflictError, NotFoundError, UnsupportedError
 
 CORES = 1024
+LET_GO_S = 5.0
 
 
 class NoopRunner(Runner):
@@ -124,3 +125,7 @@ class NoopRunner(Runner):
     def close(self) -> None:
         with self._lock:
             self._closed = True
+            threads = list(self._threads.values())
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(LET_GO_S)
