@@ -14,8 +14,8 @@ from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, t
 from api.operations.batches import change_batch
 from api.operations.candidates import choices_document, read_choices
 from api.operations.input_files import PlannedInput
-from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.openings import with_openings
+from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import Planner
 from api.operations.task_specs import state_node, task_put

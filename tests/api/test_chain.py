@@ -101,6 +101,8 @@ def test_a_batch_runs_over_a_cohort(client: Client, batch: dict[str, Any]) -> No
     seen = task["record"]["inputs_observed"]
     assert (seen["mechanism"], seen["complete"]) == ("strace", True)
     assert seen["opened"] == [task["inputs"][0]["id"]]
+    assert [item["opened"] for item in task["inputs"]] == [True]
+    assert task["inputs_opened"] == "1 of 1 inputs was opened."
     assert task["record"]["sandbox"]["kind"] == "bubblewrap"
     assert "done" in "".join(client.stream(f"tasks/{task['id']}/logs"))
 
