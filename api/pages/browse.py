@@ -1,4 +1,4 @@
-"""Pages of records: datasets, participants, acquisitions, pipelines, terms; and any id at all."""
+"""Pages of records: datasets, participants, acquisitions, terms; and any id at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from api.access import Permission
 from api.dependencies import Caller, Open
-from api.operations import datasets, pipelines, records, terms
+from api.operations import datasets, records, terms
 from api.pages.rendering import can_read_data, identifier_of, page, pictures_of, titles_of
 from api.wire import record_body
 
@@ -25,6 +25,7 @@ PAGES = {
     "TaskBatch": "tasks",
     "Pipeline": "pipelines",
     "PipelineVersion": "pipelines",
+    "Certificate": "certificates",
 }
 
 
@@ -112,19 +113,6 @@ def show_acquisition(request: Request, id: str, catalogue: Open, principal: Call
         titles=titles_of(catalogue, [body["dataset"]]),
         participant_label=next((r.document.get("label") for r in participant.values()), None),
     )
-
-
-@router.get("/pipelines")
-def list_pipelines(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
-    """List pipelines."""
-    found = records.listing(catalogue, principal, "Pipeline", cursor=cursor)
-    return page(request, "pipelines.html", principal, page=found)
-
-
-@router.get("/pipelines/{id}")
-def show_pipeline(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
-    """Show a pipeline with its versions, or one version."""
-    return page(request, "pipeline.html", principal, r=pipelines.show(catalogue, principal, id))
 
 
 @router.get("/terms")
