@@ -108,9 +108,9 @@ class Settings(BaseSettings):
     )
     observe: Literal["auto", "strace", "none"] = Field(
         default="auto",
-        description="Seeing which inputs tasks open: `auto` uses strace where it works and says in each record where it "
-        "does not; `strace` also watches tasks without inputs, and lets no runner open where it does not work; `none` is "
-        "for pipelines that trace others themselves.",
+        description="Seeing which inputs tasks open: `auto` uses strace where it works and says in each record where "
+        "it does not; `strace` also watches tasks without inputs, and lets no runner open where it does not work; "
+        "`none` is for pipelines that trace others themselves.",
     )
     slots: int = Field(default=0, ge=0, description="Tasks run at once by the local runner; 0 means one per core.")
     pythons: list[Path] = Field(
@@ -193,6 +193,7 @@ class Settings(BaseSettings):
                 "sandbox": self.sandbox,
                 "container_engine": self.container_engine,
                 "container_pull": self.container_pull,
+                "observe": self.observe,
             }
         return {}
 
