@@ -23,11 +23,12 @@ def pack(catalogue: Catalogue, principal: Principal, reference: str) -> tuple[by
     """Return the evidence pack of a result and its file name.
 
     It holds the full upstream PROV, the ledger entries of every record in it with inclusion proofs and salted
-    bodies, a signed checkpoint, the result's own files when the caller may read them, and the verifier.
+    bodies, a signed checkpoint, the result's own files when the caller may read them, and the verifier. The entries
+    of the certificates in force, with their signed envelopes, are among them, and so are their revocations.
     """
     subject = records.find(catalogue, principal, reference)
     found = lineage.upstream(catalogue, principal, subject.id)
-    owners = _records_of(found)
+    owners = [*_records_of(found), *_certificates_of(found)]
     records.note_access(catalogue, principal, "evidence.export", subject.id, {"records": len(owners)})
     checkpoint = catalogue.repository.checkpoint()
     size = int(checkpoint.split("\n")[1])
@@ -50,6 +51,13 @@ def _records_of(found: lineage.Upstream) -> list[str]:
     """Return the records whose entries belong in the pack: files stand in the bodies of their owners."""
     records_ = [found.records[node.id] for node in found.nodes if node.id in found.records]
     return sorted({str(r.document["part_of"]) if r.type == "File" else r.id for r in records_})
+
+
+def _certificates_of(found: lineage.Upstream) -> list[str]:
+    """Return the certificates that were in force when the tasks of a lineage started: nothing derives from them."""
+    said = [record.document.get("certificate") or {} for record in found.records.values() if record.type == "Task"]
+    inside = {node.id for node in found.nodes}
+    return sorted({one["id"] for one in said if one.get("state") == "certified" and one["id"] not in inside})
 
 
 def _report(subject: Record, found: lineage.Upstream) -> Report:

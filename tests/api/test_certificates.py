@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from api.catalogue import Catalogue
 from api.operations import certificates
 from catalog.model import Commit, Put
 from ontology.canonical import canonical_json
+from provenance.evidence import verify_pack
 from sillage.client import Client, ProblemError
 from tests.api.conftest import write_pipeline
 
@@ -432,6 +434,22 @@ def test_a_task_that_waited_while_its_pipeline_was_revoked(
     else:
         assert any("revoked" in text for text in ended["remarks"])
     assert client.get(f"certificates/{certificate}/dependents")["total"] == 0
+
+
+def test_an_evidence_pack_has_the_certificate_and_its_revocation(
+    client: Client, cohort: str, certified: str, tmp_path: Path
+) -> None:
+    task = run(client, cohort)
+    client.post(f"certificates/{certified}/revoke", {"reason": "found wrong"})
+    pack = tmp_path / "pack.zip"
+    client.download(f"evidence/{task['outputs'][0]['id']}", pack)
+    assert verify_pack(pack) == []
+    with zipfile.ZipFile(pack) as archive:
+        rows = [json.loads(line) for line in archive.read("entries.jsonl").splitlines()]
+    about = {row["entry"]["action"]: row for row in rows if row["entry"]["subject"] == certified}
+    assert set(about) == {"certificate.issue", "certificate.revoke"}
+    envelope = json.loads(about["certificate.issue"]["body"])["document"]["envelope"]
+    assert envelope == client.get(f"certificates/{certified}/envelope")
 
 
 def test_a_backup_keeps_cases_and_the_key(client: Client, certified: str, tmp_path: Path) -> None:
