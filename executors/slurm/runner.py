@@ -61,6 +61,10 @@ class SlurmRunner(Runner):
         ask_s: Seconds between questions to the cluster.
         settle_s: Seconds until what a node wrote last is surely seen here.
         timeout_s: Seconds that one of Slurm's commands may take.
+
+    Raises:
+        BackendUnavailableError: The folder cannot be made.
+        InvalidRequestError: A kind of GPU is not described in full.
     """
 
     name: ClassVar[str] = "slurm"
@@ -86,7 +90,12 @@ class SlurmRunner(Runner):
     ) -> None:
         self._base = work_root.absolute()
         self._root = self._base / "tasks"
-        self._root.mkdir(parents=True, exist_ok=True)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            advice = "Let slurm_folder name one that this account may write and that every node has at the same path."
+            detail = f"The folder for tasks cannot be made ({error.strerror})."
+            raise BackendUnavailableError(detail, next_step=advice) from error
         self._slurm = Slurm(conf=conf, timeout_s=timeout_s)
         self._partition = partition
         self._sandbox = sandbox
