@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 from typing_extensions import override
@@ -26,11 +25,6 @@ class Apptainer(Engine):
         super().__init__(program)
         self._folder = folder
         self._verified: dict[tuple[str, int], Image] = {}
-
-    @override
-    def version(self) -> str | None:
-        found = re.search(r"\d+(\.\d+)+", self.call("--version").stdout)
-        return found[0] if found else None
 
     @override
     def find(self, reference: str) -> Image | None:

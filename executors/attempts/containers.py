@@ -197,7 +197,7 @@ class ContainerSandbox(Sandbox):
             "enforced": [name for name in ALL_PROMISES if name not in missing],
             "not_enforced": [name for name in ALL_PROMISES if name in missing],
             "engine": self._engine.name,
-            "version": self._engine.version(),
+            "version": self._engine.version,
             "image_id": held.get("image_id"),
             "image_digest": held.get("digest"),
             "image_verified": ran is not None and ran == held.get("image_id")

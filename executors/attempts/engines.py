@@ -7,6 +7,7 @@ command lines; ``docs/howto/run-containers.md`` says which is which.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import os
@@ -142,9 +143,11 @@ class Engine(ABC):
         """Return the program with the options that every call needs on this machine."""
         return [self.program]
 
-    @abstractmethod
+    @functools.cached_property
     def version(self) -> str | None:
-        """Return its version."""
+        """Its version."""
+        found = re.search(r"\d+(\.\d+)+", self.call("--version").stdout)
+        return found[0] if found else None
 
     @abstractmethod
     def find(self, reference: str) -> Image | None:
@@ -175,12 +178,6 @@ class OciEngine(Engine):
     """What podman and docker have in common: nearly all."""
 
     keeps_containers = True
-
-    @override
-    def version(self) -> str | None:
-        done = self.call("--version")
-        found = re.search(r"\d+(\.\d+)+", done.stdout)
-        return found[0] if found else None
 
     @override
     def find(self, reference: str) -> Image | None:
@@ -260,8 +257,7 @@ class OciEngine(Engine):
 
     @override
     def remove(self, name: str) -> bool:
-        self.call("rm", "--force", "--volumes", name)
-        return self.call("container", "inspect", name).returncode != 0
+        return self.call("rm", "--force", "--volumes", name).returncode == 0
 
 
 class Podman(OciEngine):

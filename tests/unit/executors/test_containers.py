@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,3 +223,38 @@ def test_what_the_engine_said_is_kept_with_the_task(runner: Runner, podman: str)
     assert recorder.last(spec.id).exit_code == 3
     said = json.loads(folder_of(runner, spec).read("container-end") or "")
     assert said["ran"] is True
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+def test_cancel_in_the_middle_of_a_start_leaves_nothing(podman: str, tmp_path: Path, delay: float) -> None:
+    runner, recorder = LocalRunner(tmp_path, slots=4, container_engine="podman", grace_s=0.1), Recorder()
+    specs = [in_image(podman, "sleep 600") for _ in range(2)]
+    for spec in specs:
+        runner.submit(spec, recorder)
+    time.sleep(delay)
+    for spec in specs:
+        runner.cancel(spec.id)
+    assert runner.drain(PATIENCE_S)
+    assert {recorder.states[spec.id] for spec in specs} == {TaskState.CANCELED}
+    for spec in specs:
+        assert marked(folder_of(runner, spec).mark) == []
+        assert f"sillage-{folder_of(runner, spec).mark}" not in containers()
+    runner.close()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+def test_death_of_the_wrapper_in_the_middle_of_a_start_leaves_nothing(
+    runner: Runner, podman: str, delay: float
+) -> None:
+    spec, recorder = in_image(podman, "sleep 600"), Recorder()
+    runner.submit(spec, recorder)
+    folder = folder_of(runner, spec)
+    wait_until(lambda: folder.started() is not None)
+    wrapper = folder.started()
+    assert wrapper is not None
+    time.sleep(delay)
+    os.kill(wrapper.pid, signal.SIGKILL)
+    assert runner.wait(spec.id, PATIENCE_S)
+    assert recorder.last(spec.id).reason == "lost"
+    assert marked(folder.mark) == []
+    assert f"sillage-{folder.mark}" not in containers()
