@@ -70,7 +70,7 @@ class AnnexObjects:
         self._objects = f"{annex}/objects"
         self._incoming = f"{annex.parent}/sillage/incoming"
         os.makedirs(self._incoming, exist_ok=True)
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._locks = [threading.RLock() for _ in range(_LOCKS)]
         self._folders: set[str] = set()
         self._adopted: list[str] = []
         self._here: set[str] = set()
@@ -129,16 +129,17 @@ class AnnexObjects:
         if fingerprint(about) != seen:
             _require_digest(_digest(str(staged))[0], sha256, path)
         key = sha256e_key(path, sha256=sha256, size=about.st_size)
-        if key in self._here:
-            return key
-        self._here.add(key)
-        mode = _SEARCHABLE if about.st_mode & stat.S_IXUSR else _READABLE
-        folder = f"{self._objects}/{hash_dirs(key)[0]}/{key}"
-        if not self._make_folder(folder) or not self._link(staged, f"{folder}/{key}", mode):
-            self._adopt_carefully(staged, key, about, sha256=sha256, path=path)
-        else:
-            os.chmod(folder, _SEARCHABLE)
-            self._adopted.append(folder)
+        with self._locks[hash(key) % _LOCKS]:
+            if key in self._here:
+                return key
+            mode = _SEARCHABLE if about.st_mode & stat.S_IXUSR else _READABLE
+            folder = f"{self._objects}/{hash_dirs(key)[0]}/{key}"
+            if not self._make_folder(folder) or not self._link(staged, f"{folder}/{key}", mode):
+                self._adopt_carefully(staged, key, about, sha256=sha256, path=path)
+            else:
+                os.chmod(folder, _SEARCHABLE)
+                self._adopted.append(folder)
+            self._here.add(key)
         return key
 
     def write(self, content: bytes, path: str) -> str:
