@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -145,7 +146,8 @@ class LocalRunner(Runner):
         """Wait for room, then run; the guard is held. A task that waits costs no thread and no open file."""
         if folder.waits_elsewhere:
             return
-        folder.wait_here()
+        with contextlib.suppress(OSError):  # without the note two processes may queue it, and one of them runs it
+            folder.wait_here()
         attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder))
         self._live[spec.id] = attempt
 

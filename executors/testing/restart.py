@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+
+import pytest
 
 from executors.model import KnownTask, TaskEvent, TaskOutput, TaskSpec
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
 from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, task, wait_until
+from ontology.errors import ConflictError
 
 
 class Restart(RunnerSuite):
@@ -61,6 +66,45 @@ class Restart(RunnerSuite):
         assert again.cancel(first.id)
         self._ends_well(again, second, recorder)
         assert recorder.states[first.id] is TaskState.CANCELED, recorder.last(first.id).detail
+
+    def test_service_goes_away_while_the_task_is_prepared(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("echo x >>out", outputs=(TaskOutput(name="o", path="out"),)), Recorder()
+        closing = threading.Thread(target=durable.close, daemon=True)
+
+        def sink(task_id: str, event: TaskEvent) -> None:
+            recorder(task_id, event)
+            if event.kind is EventKind.INITIALIZE:
+                closing.start()
+                time.sleep(0.05)
+
+        durable.submit(spec, sink)
+        wait_until(lambda: spec.id in recorder.events)
+        closing.join(PATIENCE_S)
+        again = self._restart(spec, recorder, work_root)
+        self._ends_well(again, spec, recorder)
+        assert recorder.last(spec.id).outputs[0].size == 2, "it ran once"
+
+    def test_service_goes_away_while_the_task_is_canceled(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("sleep 60"), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        durable.close()
+        assert durable.cancel(spec.id)
+        recorder.states[spec.id] = TaskState.CANCELING
+        again = self._restart(spec, recorder, work_root)
+        assert again.wait(spec.id, PATIENCE_S)
+        assert recorder.states[spec.id] is TaskState.CANCELED, recorder.last(spec.id)
+        again.close()
+
+    def test_same_attempt_after_a_restart_is_refused(self, durable: Runner, work_root: Path) -> None:
+        spec, recorder = task("true"), Recorder()
+        durable.submit(spec, recorder)
+        assert durable.wait(spec.id, PATIENCE_S)
+        durable.close()
+        again = self.open_runner(work_root)
+        with pytest.raises(ConflictError):
+            again.submit(spec, recorder)
+        again.close()
 
     def test_cancel_reaches_a_task_that_was_picked_up(self, durable: Runner, work_root: Path) -> None:
         spec, recorder = task("sleep 60"), Recorder()
