@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from api.access import Permission, Principal
-from api.batch_worker import BatchWorker
 from api.catalogue import Catalogue
 from api.operations import batches, certificates, records
 from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
@@ -38,6 +37,8 @@ ATTEMPTS_TO_CANCEL = 5
 
 def start_service(catalogue: Catalogue) -> None:
     """Finish what a stopped or killed service left behind: half-written data, and tasks that have not ended."""
+    from api.batch_worker import BatchWorker  # It fires rules, which submit tasks: only here do the two meet.
+
     catalogue.store.recover()
     TaskService(catalogue).resume()
     BatchWorker(catalogue).start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
@@ -43,6 +45,36 @@ def number(value: object) -> str:
 def unit(code: str | None) -> str:
     """Return a unit as people write it."""
     return UNITS.get(code or "", code or "")
+
+
+def duration(seconds: float) -> str:
+    """Return a duration to two units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s" if seconds >= 10 or seconds == whole else f"{seconds:.1f} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 60} min" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def interval(estimate: Mapping[str, float] | None) -> str:
+    """Return how long something may still take."""
+    if estimate is None:
+        return "not yet known"
+    low, high = duration(round(estimate["low_s"])), duration(round(estimate["high_s"]))
+    return low if low == high else f"{low} to {high}"
+
+
+def used(resources: Mapping[str, Any]) -> str:
+    """Return in one line what a task used, of what could be seen."""
+    said = []
+    if resources.get("wall_s") is not None:
+        said.append(f"{duration(resources['wall_s'])} in all")
+    if resources.get("user_s") is not None:
+        said.append(f"CPU {duration(resources['user_s'] + (resources.get('system_s') or 0))}")
+    if resources.get("max_rss_bytes") is not None:
+        said.append(f"memory {size(resources['max_rss_bytes'])}")
+    return ", ".join(said) or "not seen"
 
 
 def coded(text: str) -> Markup:

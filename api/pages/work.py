@@ -3,61 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
-from api.access import Permission
 from api.dependencies import Caller, Open
-from api.operations import audit, lineage, records, tasks
-from api.pages.rendering import can_read_data, names_of, page, pictures_of
+from api.operations import audit, lineage, records
+from api.pages import task_pages
+from api.pages.rendering import names_of, page
 from api.wire import record_body
-from executors.states import TaskState
 from provenance.lineage import layout, to_svg
 
 router = APIRouter()
-LOG_TAIL = 20_000
-
-
-@router.get("/tasks")
-def list_tasks(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
-    """List tasks."""
-    return page(request, "tasks.html", principal, page=tasks.listing(catalogue, principal, cursor=cursor))
-
-
-@router.get("/tasks/{id}")
-def show_task(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
-    """Show a task or a batch; an unfinished one follows itself live."""
-    body = tasks.show(catalogue, principal, id)
-    record = records.find(catalogue, principal, body["id"])
-    readable = can_read_data(principal, record)
-    logs = {}
-    if record.type == "Task" and readable:
-        for stream in ("stdout", "stderr"):
-            text = tasks.logs(catalogue, principal, record.id, stream)
-            logs[stream] = text[-LOG_TAIL:].decode(errors="replace")
-    return page(
-        request,
-        "task.html",
-        principal,
-        r=body,
-        final=TaskState(body["state"]).is_final,
-        logs=logs,
-        readable=readable,
-        pictures=pictures_of(body["outputs"]) if readable and record.type == "Task" else [],
-        may_run=principal.may(Permission.RUN, record),
-        names=names_of(catalogue, [body.get("cohort"), body.get("participant")]),
-    )
-
-
-@router.post("/tasks/{id}/cancel")
-def cancel(id: str, catalogue: Open, principal: Caller) -> Response:
-    """Cancel and show the task."""
-    return RedirectResponse(f"/tasks/{tasks.cancel(catalogue, principal, id)['id']}", 303)
-
-
-@router.post("/tasks/{id}/retry")
-def retry(id: str, catalogue: Open, principal: Caller) -> Response:
-    """Run again and show the task."""
-    return RedirectResponse(f"/tasks/{tasks.retry(catalogue, principal, id)['id']}", 303)
+router.include_router(task_pages.router)
 
 
 @router.get("/lineage/{id:path}")

@@ -14,24 +14,6 @@
     // Pasted while this page is open, the link changes the address and loads nothing.
     window.addEventListener("hashchange", enter);
   }
-  // A task's page follows it live.
-  var live = document.querySelector("[data-task-events]");
-  if (live && window.EventSource) {
-    var source = new EventSource(live.dataset.taskEvents);
-    source.addEventListener("state", function (event) {
-      var now = JSON.parse(event.data);
-      var state = document.getElementById("state");
-      state.textContent = now.state;
-      state.className = "state " + now.state;
-      var bar = document.getElementById("progress");
-      if (bar && now.total) { bar.max = now.total; bar.value = now.complete; }
-      (now.items || []).forEach(function (item) {
-        var cell = document.getElementById("state-" + item.id);
-        if (cell) { cell.textContent = item.state; cell.className = "state " + item.state; }
-      });
-    });
-    source.addEventListener("end", function () { source.close(); location.reload(); });
-  }
   // Ctrl+Enter asks the query.
   var query = document.querySelector("form.query textarea");
   if (query) {
