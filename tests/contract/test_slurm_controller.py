@@ -1,0 +1,26 @@
+"""A cluster whose controller goes away: afterwards it gives numbers of jobs again, so no other test uses this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.services.server import Server
+from executors.slurm.jobs import PREFIX
+from executors.states import EventKind, TaskState
+from executors.testing import Recorder, task, wait_until
+from tests.contract.slurm_world import PATIENCE_S, ended, opened, up
+
+
+def test_the_controller_is_away_for_a_while(slurm_cluster: Server, tmp_path: Path, calm_conf: Path) -> None:
+    recorder, runner = Recorder(), opened(tmp_path, calm_conf, timeout_s=2)
+    first = up(runner, recorder, "echo up; sleep 4")
+    wait_until(lambda: PREFIX.encode() in (calm_conf.parent / "state" / "job_state").read_bytes(), PATIENCE_S)
+    slurm_cluster.kill()
+    second = task("echo late")
+    runner.submit(second, recorder)
+    assert ended(runner, first, recorder) == (TaskState.COMPLETE, None)
+    assert second.id not in recorder.states
+    slurm_cluster.start()
+    assert ended(runner, second, recorder) == (TaskState.COMPLETE, None)
+    assert recorder.kinds(second.id).count(EventKind.START) == 1
+    runner.close()
