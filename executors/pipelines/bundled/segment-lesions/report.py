@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 from itertools import pairwise
 
 import numpy as np
 from images import stem
 from numpy.typing import NDArray
+from page import number, page, table_html
 from PIL import Image as Picture
 from scans import CONTRASTS
 from segmentation import Segmentation
+from slices import data_uri, grey, png
 
 COLUMNS = 7
 ZOOM = 3
 MOST_ROWS = 25
+# In units of the mean of grey and white matter.
+WHITE = 1.7
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
-img { width: 100%; background: #000; }
-figure { margin: 0 0 1rem; }
-figcaption { font-size: 0.85em; opacity: 0.75; }
-table { border-collapse: collapse; margin: 0 0 1rem; }
-caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
-th, td { padding: 0.1rem 1.5rem 0.1rem 0; text-align: right; font-variant-numeric: tabular-nums; }
-th:first-child { text-align: left; font-weight: normal; }
-"""
 _NAMES = {
     "lesion_ml": "Lesions, ml",
     "lesion_count": "Number of lesions",
@@ -40,17 +31,13 @@ _NAMES = {
 
 def overlay(found: Segmentation) -> bytes:
     """Return a PNG: axial slices of the FLAIR upwards, below them the same with the lesions' probability in colour."""
-    volume = found.scan.channels[CONTRASTS.index("FLAIR")]
+    pixels = grey(found.scan.channels[CONTRASTS.index("FLAIR")], 0, WHITE)
     chosen = _heights(found)
-    grey = (np.clip(volume / 1.7, 0, 1) * 255).astype(np.uint8)
-    plain = [np.repeat(grey[:, :, z, None], 3, axis=2) for z in chosen]
+    plain = [np.repeat(pixels[:, :, z, None], 3, axis=2) for z in chosen]
     painted = [_paint(tile, found.working[:, :, z], found.threshold) for tile, z in zip(plain, chosen, strict=True)]
     rows = [np.concatenate([np.rot90(tile) for tile in tiles], axis=1) for tiles in (plain, painted)]
     whole = Picture.fromarray(np.ascontiguousarray(np.concatenate(rows, axis=0)))
-    large = whole.resize((whole.width * ZOOM, whole.height * ZOOM), Picture.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    large.save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
+    return png(np.asarray(whole.resize((whole.width * ZOOM, whole.height * ZOOM), Picture.Resampling.BICUBIC)))
 
 
 def _heights(found: Segmentation) -> list[int]:
@@ -74,43 +61,32 @@ def _paint(tile: NDArray[np.uint8], chance: NDArray[np.float32], threshold: floa
 
 def render(participant: str, found: list[tuple[Segmentation, bytes]], software: str) -> str:
     """Return the HTML report of one participant; it needs nothing beside itself."""
-    body = "".join(_section(segmentation, picture) for segmentation, picture in found)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Lesions of {escape(participant)}</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>Lesions of {escape(participant)}</h1>{body}"
-        f"<footer><p>{escape(software)}. Left of a picture is the participant's left. A research measure, "
-        "not for diagnosis: look at the pictures before the numbers.</p></footer>"
-        "</main></body></html>\n"
+    footer = (
+        f"{software}. Left of a picture is the participant's left. A research measure, not for diagnosis: "
+        "look at the pictures before the numbers."
     )
+    body = "".join(_section(segmentation, picture) for segmentation, picture in found)
+    return page(f"Lesions of {participant}", body, footer)
 
 
 def _section(found: Segmentation, picture: bytes) -> str:
     name = escape(stem(found.image.path))
-    data = base64.b64encode(picture).decode("ascii")
-    measures = "".join(
-        f'<tr><th scope="row">{_NAMES[key]}</th><td>{value:g}</td></tr>' for key, value in found.measures().items()
-    )
+    measures = table_html([], [[_NAMES[key], number(value, 4)] for key, value in found.measures().items()])
     return (
         f"<section><h2>{name}</h2>"
-        f'<figure><img src="data:image/png;base64,{data}" alt="Axial slices of {name}, below them with lesions">'
+        f'<figure><img src="{data_uri(picture)}" alt="Axial slices of {name}, below them with lesions">'
         f"<figcaption>Axial slices upwards. Red to yellow: probability of a lesion from {found.threshold:g} to 1"
-        f"</figcaption></figure><table><tbody>{measures}</tbody></table>{_table(found)}</section>"
+        f'</figcaption></figure><div class="facts">{measures}{_table(found)}</div></section>'
     )
 
 
 def _table(found: Segmentation) -> str:
     if not found.lesions:
         return "<p>No lesion was found.</p>"
-    rows = "".join(
-        f'<tr><th scope="row">{number}</th><td>{lesion.volume_ml:.3f}</td>'
-        f"<td>{', '.join(f'{mm:.0f}' for mm in lesion.centre_mm)}</td><td>{lesion.peak:.2f}</td></tr>"
-        for number, lesion in enumerate(found.lesions[:MOST_ROWS], start=1)
-    )
-    shown = min(MOST_ROWS, len(found.lesions))
-    return (
-        f"<table><caption>The largest {shown} of {len(found.lesions)}</caption>"
-        '<thead><tr><th scope="col">Lesion</th><th scope="col">ml</th><th scope="col">centre, mm</th>'
-        f'<th scope="col">highest probability</th></tr></thead><tbody>{rows}</tbody></table>'
-    )
+    shown = found.lesions[:MOST_ROWS]
+    rows = [
+        [str(place), f"{one.volume_ml:.3f}", ", ".join(f"{mm:.0f}" for mm in one.centre_mm), f"{one.peak:.2f}"]
+        for place, one in enumerate(shown, start=1)
+    ]
+    table = table_html(["Lesion", "ml", "centre, mm", "highest probability"], rows)
+    return f"<div>{table}<p>{len(shown)} of {len(found.lesions)} lesions, the largest first.</p></div>"

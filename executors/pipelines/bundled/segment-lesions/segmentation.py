@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from images import Image, UnreadableImageError, stem, suffix
+from images import Image, UnreadableImageError, nifti_bytes, source_path, stem, suffix
 from lesion_masks import TOUCHING
 from numpy.typing import NDArray
 from scans import CONTRASTS, Scan, back_to
@@ -110,12 +108,10 @@ class Segmentation:
 
     def told(self) -> dict[str, Any]:
         """Return the content of the mask's JSON file."""
-        start = next((i for i, part in enumerate(self.image.path.parts[:-1]) if part.startswith("sub-")), -1)
-        sources = ["/".join(image.path.parts[start:]) for image in self.scan.images.values()]
         return {
             "Description": "Lesions found by a U-Net, on the grid of the FLAIR image",
             "Type": "Lesion",
-            "Sources": sources,
+            "Sources": [source_path(image.path) for image in self.scan.images.values()],
             "threshold": self.threshold,
             "least_ml": self.least_ml,
             "measures": self.measures(),
@@ -127,17 +123,11 @@ class Segmentation:
     def probability_nifti(self) -> bytes:
         """Return the probabilities as the bytes of a ``.nii.gz`` without a date."""
         # Three decimals are more than a probability means, and make the file small.
-        return _nifti(np.round(self.probability, 3).astype(np.float32), self.image)
+        return nifti_bytes(np.round(self.probability, 3).astype(np.float32), self.image.affine)
 
     def mask_nifti(self) -> bytes:
         """Return the mask as the bytes of a ``.nii.gz`` without a date."""
-        return _nifti(self.mask.astype(np.uint8), self.image)
-
-
-def _nifti(data: NDArray[Any], image: Image) -> bytes:
-    written = nibabel.Nifti1Image(data, image.affine)
-    written.header.set_xyzt_units("mm", "sec")
-    return gzip.compress(written.to_bytes(), compresslevel=6, mtime=0)
+        return nifti_bytes(self.mask.astype(np.uint8), self.image.affine)
 
 
 class Segmenter:

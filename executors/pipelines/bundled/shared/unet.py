@@ -84,11 +84,12 @@ class UNet(nn.Module):
 
 
 def _level(given: int, made: int) -> nn.Sequential:
+    # What the norms take away again has no gradient but rounding, and would drift: no biases before them.
     return nn.Sequential(
-        nn.Conv3d(given, made, 3, padding=1),
+        nn.Conv3d(given, made, 3, padding=1, bias=False),
         nn.InstanceNorm3d(made, affine=True),
         nn.LeakyReLU(0.01),
-        nn.Conv3d(made, made, 3, padding=1),
+        nn.Conv3d(made, made, 3, padding=1, bias=False),
         nn.InstanceNorm3d(made, affine=True),
         nn.LeakyReLU(0.01),
     )
