@@ -206,7 +206,9 @@ class TaskService:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for stream in STREAMS:
-                (folder / stream).write_bytes(runner.logs(task.id, stream, limit=LOG_LIMIT))
+                partial = folder / f".{stream}"
+                partial.write_bytes(runner.logs(task.id, stream, limit=LOG_LIMIT))
+                partial.replace(folder / stream)
             runner.release(task.id)
         except (SillageError, OSError) as error:
             logger.warning("task %s: its folder could not be cleared (%s)", task.id, type(error).__name__)
@@ -239,15 +241,17 @@ def read_log(catalogue: Catalogue, task: Record, stream: str, offset: int = 0, l
     Raises:
         InvalidRequestError: ``stream`` is neither ``stdout`` nor ``stderr``.
     """
-    try:
-        return catalogue.runner(task.document["runner"]).logs(task.id, stream, offset, limit)
-    except NotFoundError:
-        kept = log_folder(catalogue, task.id) / stream
-        if not kept.is_file():
-            return b""
-        with kept.open("rb") as file:
-            file.seek(offset)
-            return file.read(limit)
+    kept = log_folder(catalogue, task.id) / stream
+    # While its runner deletes the folder of an ended task, a log can be gone there already.
+    if not TaskState(task.document["state"]).is_final or not kept.is_file():
+        try:
+            return catalogue.runner(task.document["runner"]).logs(task.id, stream, offset, limit)
+        except NotFoundError:
+            if not kept.is_file():
+                return b""
+    with kept.open("rb") as file:
+        file.seek(offset)
+        return file.read(limit)
 
 
 def _after(document: Mapping[str, Any], event: TaskEvent, state: TaskState) -> dict[str, Any]:
