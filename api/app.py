@@ -27,6 +27,7 @@ from api.routers import (
     pipeline_versions,
     pipelines,
     provenance,
+    rules,
     service,
     tasks,
 )
@@ -43,6 +44,7 @@ ROUTERS = (
     pipeline_versions,
     certificates,
     tasks,
+    rules,
     provenance,
     identifiers,
     access,

@@ -20,6 +20,7 @@ from api.catalogue import Catalogue
 from api.operations.batch_work import cancel_some, plan_some, retry_some
 from api.operations.batches import Phase, change_batch, counts, end_batch
 from api.operations.task_specs import PENDING, state_node, task_put
+from api.rule_watch import RuleWatch
 from api.task_service import TaskService
 from catalog.model import Commit, Durability, MustBeAt, Record
 from executors.states import EventKind, TaskState
@@ -68,6 +69,7 @@ class BatchWorker:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._service = TaskService(catalogue)
+        self._rules = RuleWatch(catalogue)
         self._courses: dict[str, Course] = {}
         self._ended: set[str] = set()
         self._guard = threading.Lock()
@@ -146,7 +148,7 @@ class BatchWorker:
             ended, self._ended = self._ended, set()
         for course in self._courses.values():
             course.flying -= ended
-        busy = False
+        busy = self._rules.turn()
         for batch in self._open_batches():
             course = self._course(batch)
             if self._stopping.is_set() or time.monotonic() < course.pause_until:

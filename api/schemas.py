@@ -181,6 +181,21 @@ class RunPipeline(Body):
     reuse: bool = Field(default=False, description="Take over the outputs of identical work that is done.")
 
 
+class AddRule(Body):
+    """A rule: what comes in and fulfils a condition is given to a pipeline."""
+
+    name: str = Field(description="Small letters, digits and hyphens.")
+    when: str | dict[str, Any] = Field(description="Condition on participants: CQL2 text, or CQL2 JSON.")
+    pipeline: str = Field(description="Name (its newest version at that time), series, `name@version` or id.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    select: dict[str, str] = Field(default_factory=dict, description="Conditions on acquisitions, by input.")
+    choose: dict[str, Literal["one", "all", "first", "last", "each"]] = Field(
+        default_factory=dict, description="What is done with several acquisitions that match, by input."
+    )
+    runner: str | None = None
+    existing: bool = Field(default=False, description="Act on what is there already, too.")
+
+
 class Reserve(Body):
     """Reserve a DOI."""
 

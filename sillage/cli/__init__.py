@@ -21,6 +21,7 @@ from sillage.cli import (
     identifiers,
     pipeline_versions,
     pipelines,
+    rules,
     tasks,
     terms,
 )
@@ -37,7 +38,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (datasets, terms, cohorts, pipelines, pipeline_versions, certificates, tasks, identifiers, audit, access):
+for group in (
+    datasets,
+    terms,
+    cohorts,
+    pipelines,
+    pipeline_versions,
+    certificates,
+    tasks,
+    rules,
+    identifiers,
+    audit,
+    access,
+):
     group.add_to(app)
 catalogue.add_to(app)
 

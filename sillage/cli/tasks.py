@@ -53,8 +53,8 @@ def run(
     inputs: dict[str, list[str]] = {}
     for name, value in _pairs(input, "--input"):
         inputs.setdefault(name, []).append(_reference(value))
-    parameters = dict(_pairs(param, "--param"))
-    rules = {"select": dict(_pairs(select, "--select")), "choose": dict(_pairs(choose, "--choose"))}
+    parameters = named_values(param, "--param")
+    rules = {"select": named_values(select, "--select"), "choose": named_values(choose, "--choose")}
     with session.client() as client:
         body = client.run(
             pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner, reuse=reuse, **rules
@@ -195,6 +195,15 @@ def _wait(client: Client, body: dict[str, Any], tell: Callable[[str], None]) -> 
         view.take(name, data)
         tell(view.text())
     return client.wait(body["id"])
+
+
+def named_values(options: list[str] | None, name: str) -> dict[str, str]:
+    """Return options that are NAME=VALUE as a mapping; the last one of a name counts.
+
+    Raises:
+        InvalidRequestError: One is something else.
+    """
+    return dict(_pairs(options, name))
 
 
 def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
