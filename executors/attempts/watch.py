@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from executors.attempts.ending import kill, namespace_init, own_processes
 from executors.attempts.folder import TaskFolder
 from executors.attempts.processes import TreeUsage, descendants, send, usage
+from executors.attempts.walls import is_at_wall
 from executors.attempts.wrapper import Child
 from executors.model import TaskSpec, utc_now
 from executors.model import Usage as Look
@@ -83,6 +84,7 @@ class Watch:
         self._letting_go = False
         self._latest = TreeUsage()
         self._processes = 0
+        self._at_wall = False
         self._printed_little = True
 
     def wake(self) -> None:
@@ -144,6 +146,7 @@ class Watch:
         first = namespace_init(self._folder)
         if first is None and self._folder.contained:
             return  # Its engine is still busy, which is not the task's to answer for.
+        self._at_wall = self._folder.contained and first is not None and is_at_wall(first)
         own = descendants(self._child.pid if first is None else first)
         self._latest = usage(own if first is None else [first, *own])
         self._processes = len(own)
@@ -157,7 +160,7 @@ class Watch:
         if time.monotonic() >= self._deadline:
             detail = f"The task took longer than the {limits.wall_s:g} s that it was given."
             return Verdict(reason="timeout", detail=detail, gently=True)
-        if limits.ram_bytes is not None and self._latest.rss > limits.ram_bytes:
+        if limits.ram_bytes is not None and (self._latest.rss > limits.ram_bytes or self._at_wall):
             detail = f"The task used more memory than the {limits.ram_gb:g} GB that it was given."
             return Verdict(reason="out-of-memory", detail=detail)
         if self._processes > limits.processes:

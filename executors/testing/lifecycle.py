@@ -214,6 +214,23 @@ class Lifecycle(RunnerSuite):
         spans = sorted((recorder.record(spec.id)["started"], recorder.record(spec.id)["ended"]) for spec in specs)
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
 
+    def test_what_a_running_task_uses(self, real: Runner) -> None:
+        spec, recorder = task("head -c 3000000 /dev/zero >file; sleep 60"), Recorder()
+        real.submit(spec, recorder)
+        wait_until(lambda: (look := real.usage(spec.id)) is not None and look.work_bytes >= 3_000_000)
+        look = real.usage(spec.id)
+        assert look is not None
+        assert look.wall_s > 0
+        assert look.rss_bytes > 0
+        assert look.processes >= 1
+        assert look.at.endswith("Z")
+        real.cancel(spec.id)
+        assert real.wait(spec.id, PATIENCE_S)
+        assert real.usage(spec.id) is None
+
+    def test_nothing_is_used_by_tasks_that_nobody_knows(self, runner: Runner) -> None:
+        assert runner.usage("task-nobody") is None
+
     def test_logs_from_an_offset(self, real: Runner) -> None:
         spec = task("printf 0123456789")
         self.carry_out(real, spec)

@@ -26,6 +26,7 @@ from executors.testing import Recorder, task, wait_until
 from ontology.errors import UnsupportedError
 
 PATIENCE_S = 60.0
+SHM = "head -c 95000000 /dev/zero >/dev/shm/$$; head -c 95000000 /dev/zero >/tmp/$$"
 
 SERVICE = """
 import sys, time
@@ -215,6 +216,14 @@ def test_task_that_the_ledger_has_ended_is_removed(runner: Runner, podman: str, 
     assert marked(folder.mark) == []
     assert f"sillage-{folder.mark}" not in containers()
     again.close()
+
+
+@pytest.mark.parametrize("where", ["/dev/zero", "/dev/shm"])
+def test_wall_behind_the_memory_limit_says_what_it_was(runner: Runner, podman: str, where: str) -> None:
+    """However quickly, and even where no process holds it: what is filled here counts for the container alone."""
+    fill = "tail -c 900000000 /dev/zero" if where == "/dev/zero" else SHM
+    spec = in_image(podman, f"{fill}; sleep 60", limits={"ram_gb": 0.2 if where == "/dev/zero" else 0.1})
+    assert carry_out(runner, spec).last(spec.id).reason == "out-of-memory"
 
 
 def test_what_the_engine_said_is_kept_with_the_task(runner: Runner, podman: str) -> None:
