@@ -163,7 +163,7 @@ def _rows(kind: str, ours: Training, other: Training) -> list[Row]:
 def main() -> None:
     """Read the options and print the table."""
     asked = options("Training through the local runner against the bare script.", rounds=5, quick_rounds=1)
-    size = {"people": 5, "epochs": 2} if asked.quick else {"people": 16, "epochs": 6}
+    size = {"people": 6, "epochs": 6} if asked.quick else {"people": 16, "epochs": 6}
     report("training_throughput", measure(asked.rounds, **size), as_json=asked.json)
 
 
