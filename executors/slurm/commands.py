@@ -172,7 +172,7 @@ class Slurm:
 
     def _settings(self) -> dict[str, str]:
         if self._config is None:
-            printed = self._call(("scontrol", "show", "config"))
+            printed = self._call(("scontrol", "show", "config"), patient=True)
             pairs = (line.partition("=") for line in printed.splitlines() if "=" in line)
             self._config = {name.strip(): value.strip() for name, _, value in pairs}
         return self._config

@@ -299,15 +299,18 @@ class Dispatcher:
         return now >= following.absent_since + self._manner.settle_s
 
     def _explain(self, gone: Sequence[tuple[Following, Place, Job | None]]) -> None:
-        """Settle what became of tasks that no job stands for any more.
-
-        Raises:
-            BackendUnavailableError: The cluster's accounts did not answer.
-        """
+        """Settle what became of tasks that no job stands for any more; what nobody can tell now stays open."""
         unseen = {place.batch for _, place, job in gone if job is None}
-        history = self._slurm.history(unseen) if unseen else {}
+        history: dict[Place, Job] | None = {}
+        try:
+            history = self._slurm.history(unseen) if unseen else {}
+        except BackendUnavailableError as error:
+            history = None
+            self._note_away(error)
         for following, place, seen in gone:
-            job = seen or find(history, place)
+            job = seen or find(history or {}, place)
+            if job is None and history is None:
+                continue
             if self._may_submit_again(following, job):
                 self._submit_again(following)
             else:

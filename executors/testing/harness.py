@@ -18,7 +18,7 @@ from executors.pipelines.environment import python_environment
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 NEEDS = {"real": "runs_commands", "durable": "survives_restart"}
 """For each fixture, the capability without which it is not to be had."""

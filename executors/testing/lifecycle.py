@@ -179,7 +179,7 @@ class Lifecycle(RunnerSuite):
         spec = task("sleep 60", limits={"wall_s": 0.3})
         began = time.monotonic()
         recorder = self.carry_out(real, spec)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50
         assert recorder.last(spec.id).reason == "timeout"
         assert recorder.states[spec.id] is TaskState.EXECUTOR_ERROR
 
