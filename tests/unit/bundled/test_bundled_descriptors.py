@@ -15,7 +15,7 @@ BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
 NAMES = list_bundled()
 GROUP_LEVEL = {"anomaly-autoencoder-train", "segment-lesions-evaluate", "segment-lesions-train"}
 # Of the extra `pipelines`.
-ALLOWED = {"numpy", "scipy", "nibabel", "torch", "PIL", "monai"}
+ALLOWED = {"numpy", "scipy", "nibabel", "torch", "PIL", "monai", "sklearn", "umap"}
 
 
 def _descriptor(name: str) -> dict[str, object]:

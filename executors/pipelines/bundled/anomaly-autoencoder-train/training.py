@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from network import Design, patch_corners, reconstruct, windows
 from numpy.typing import NDArray
-from residuals import residual_spread, smooth_residual
+from residuals import mean_known, residual_spread, smooth_residual
 from scans import TISSUES, Scan
 
 
@@ -107,7 +107,9 @@ def _disturb(dice: np.random.Generator, clean: NDArray[np.float32], recipe: Reci
     return given.astype(np.float32)
 
 
-def calibrate(network: torch.nn.Module, scans: list[Scan], design: Design, device: torch.device) -> NDArray[np.float32]:
+def calibrate(
+    network: torch.nn.Sequential, scans: list[Scan], design: Design, device: torch.device
+) -> NDArray[np.float32]:
     """Return how the residuals of healthy scans are spread: contrast by tissue by (centre, body, tail).
 
     What no scan can tell, because the contrast was never acquired, is not a number.
@@ -120,7 +122,4 @@ def calibrate(network: torch.nn.Module, scans: list[Scan], design: Design, devic
             for tissue in range(len(TISSUES)):
                 spread = residual_spread(rest, scan.tissues == tissue + 1)
                 row[channel, tissue] = spread.centre, spread.body, spread.tail
-    known = np.isfinite(found)
-    count = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
-    norms: NDArray[np.float32] = (np.where(known, found, 0).sum(axis=0) / count).astype(np.float32)
-    return norms
+    return mean_known(found)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import torch
-from images import Image
-from network import Design, describe_device, load_model, reconstruct, settle
+from codes import distance_map
+from images import Image, nifti_bytes, source_path
+from network import Model, describe_device, load_model, reconstruct, settle
 from numpy.typing import NDArray
 from residuals import smooth_residual, z_scores
 from scans import CONTRASTS, TISSUES, Scan, back_to
+
+_DESCRIPTIONS = {
+    "denoising": "How many spreads of healthy residuals each voxel differs from its reconstruction",
+    "siamese": "How many spreads of healthy distances the latent code around each voxel lies from normal at its place",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Finding:
         scores: z-scores on the working grid; zero outside the brain.
         threshold: Beyond which a voxel is abnormal.
         model: Name of the model's file.
+        form: Form of the model.
         device: What it was computed on.
     """
 
@@ -35,6 +40,7 @@ class Finding:
     scores: NDArray[np.float32]
     threshold: float
     model: str
+    form: str
     device: dict[str, Any]
 
     @property
@@ -44,12 +50,12 @@ class Finding:
 
     def told(self) -> dict[str, Any]:
         """Return the content of the map's JSON file."""
-        start = next((i for i, part in enumerate(self.image.path.parts[:-1]) if part.startswith("sub-")), -1)
         return {
-            "Description": "How many spreads of healthy residuals each voxel differs from its reconstruction",
+            "Description": _DESCRIPTIONS[self.form],
             "Units": "arbitrary",
             "SkullStripped": True,
-            "Sources": ["/".join(image.path.parts[start:]) for image in self.scan.images.values()],
+            "Sources": [source_path(image.path) for image in self.scan.images.values()],
+            "form": self.form,
             "contrast": self.contrast,
             "threshold": self.threshold,
             "tissues": {name: self.share(self.scan.tissues == k + 1) for k, name in enumerate(TISSUES)},
@@ -59,39 +65,35 @@ class Finding:
         }
 
     def share(self, region: NDArray[np.bool_]) -> dict[str, float | int | None]:
-        """Return how much of a region is abnormal; brighter and darker than expected are told apart."""
+        """Return how much of a region is abnormal; a residual tells brighter from darker, a distance does not."""
         scores = self.scores[region]
         cell = abs(float(np.linalg.det(self.scan.affine[:3, :3]))) / 1000
         bright = int(np.count_nonzero(scores > self.threshold))
         dark = int(np.count_nonzero(scores < -self.threshold))
         percent = round(100 * (bright + dark) / scores.size, 4) if scores.size else None
+        sides = {"brighter_voxels": bright, "darker_voxels": dark} if self.form == "denoising" else {}
         return {
             "voxels": int(scores.size),
             "abnormal_percent": percent,
             "abnormal_ml": round((bright + dark) * cell, 4),
-            "brighter_voxels": bright,
-            "darker_voxels": dark,
+            **sides,
         }
 
     def nifti(self) -> bytes:
         """Return the map on the grid of the image that was judged, as the bytes of a ``.nii.gz`` without a date."""
         scores = back_to(self.image, self.scores, self.scan.affine)
         # Two decimals are more than a z-score means, and make the file small.
-        written = nibabel.Nifti1Image(np.round(scores, 2).astype(np.float32), self.image.affine)
-        written.header.set_xyzt_units("mm", "sec")
-        return gzip.compress(written.to_bytes(), compresslevel=6, mtime=0)
+        return nifti_bytes(np.round(scores, 2).astype(np.float32), self.image.affine)
 
 
 class Detector:
     """A trained model, ready to judge scans."""
 
-    def __init__(self, design: Design, network: torch.nn.Module, norms: NDArray[np.float32], **facts: Any) -> None:
-        self._design = design
-        self._network = network
-        self._norms = norms
-        self._threshold: float = facts["threshold"]
-        self._name: str = facts["name"]
-        self._device: torch.device = facts["device"]
+    def __init__(self, model: Model, *, threshold: float, name: str, device: torch.device) -> None:
+        self._model = model
+        self._threshold = threshold
+        self._name = name
+        self._device = device
 
     @classmethod
     def load(cls, path: Path, *, threshold: float) -> Detector:
@@ -102,26 +104,38 @@ class Detector:
         """
         # One thread: sums over threads would make the bytes depend on the machine's load.
         device = settle(seed=0, threads=1)
-        design, network, norms = load_model(path)
-        return cls(design, network.to(device), norms, threshold=threshold, name=path.name, device=device)
+        model = load_model(path)
+        model.network.to(device)
+        return cls(model, threshold=threshold, name=path.name, device=device)
 
     @property
     def voxel_mm(self) -> float:
         """Spacing of the grid that the model knows."""
-        return self._design.voxel_mm
+        return self._model.design.voxel_mm
 
     def find(self, scan: Scan) -> Finding:
         """Judge a scan by its FLAIR when it has one and the model knows FLAIR; otherwise by its T1w."""
-        known = [bool(np.isfinite(norms).all()) for norms in self._norms]
+        known = [bool(np.isfinite(norms).all()) for norms in self._model.norms]
         channel = max(k for k, there in enumerate(scan.present) if there and known[k])
-        made = reconstruct(self._network, self._design, scan.channels, scan.brain, device=self._device)
-        rest = smooth_residual(scan.channels[channel] - made[channel], scan.brain)
-        scores = z_scores(rest, scan.tissues, self._norms[channel])
+        siamese = self._model.design.form == "siamese"
+        rest = self._distance(scan, channel) if siamese else self._residual(scan, channel)
+        scores = z_scores(rest, scan.tissues, self._model.norms[channel])
         return Finding(
             scan=scan,
             contrast=CONTRASTS[channel],
-            scores=scores,
+            # What lies nearer to normal than most is no anomaly.
+            scores=np.maximum(scores, 0) if siamese else scores,
             threshold=self._threshold,
             model=self._name,
+            form=self._model.design.form,
             device=describe_device(self._device),
         )
+
+    def _residual(self, scan: Scan, channel: int) -> NDArray[np.float32]:
+        network, design = self._model.network, self._model.design
+        made = reconstruct(network, design, scan.channels, scan.brain, device=self._device)
+        return smooth_residual(scan.channels[channel] - made[channel], scan.brain)
+
+    def _distance(self, scan: Scan, channel: int) -> NDArray[np.float32]:
+        distances = distance_map(self._model, scan, channel=channel, device=self._device)
+        return smooth_residual(distances, scan.brain)

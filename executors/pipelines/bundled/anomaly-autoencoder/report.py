@@ -8,7 +8,7 @@ import numpy as np
 from detection import Finding
 from images import stem
 from numpy.typing import NDArray
-from page import number, page
+from page import number, page, table_html
 from PIL import Image as Picture
 from scans import CONTRASTS
 from slices import data_uri, png
@@ -59,18 +59,22 @@ def _section(finding: Finding, picture: bytes) -> str:
     told = finding.told()
     name = escape(stem(finding.image.path))
     shares = {**told["tissues"], "brain": told["brain"]}
-    rows = "".join(
-        f'<tr><th scope="row">{text}</th><td>{number(shares[key]["abnormal_percent"])}</td>'
-        f"<td>{number(shares[key]['abnormal_ml'])}</td><td>{shares[key]['brighter_voxels']}</td>"
-        f"<td>{shares[key]['darker_voxels']}</td></tr>"
+    sides = {"brighter_voxels": "brighter voxels", "darker_voxels": "darker voxels"} if _has_sides(finding) else {}
+    rows = [
+        [text, number(shares[key]["abnormal_percent"]), number(shares[key]["abnormal_ml"])]
+        + [str(shares[key][side]) for side in sides]
         for key, text in _TISSUE_NAMES.items()
-    )
+    ]
+    spread = f"{finding.threshold:g} spreads of healthy {'residuals' if sides else 'distances'}"
+    colours = "brighter than expected; blue to cyan: darker" if sides else "farther from normal than healthy brains are"
     return (
         f"<section><h2>{name}</h2>"
         f'<figure><img src="{data_uri(picture)}" alt="Axial slices of {name}, below them with anomalies">'
-        f"<figcaption>Axial slices upwards. Red to yellow: brighter than expected; blue to cyan: darker "
-        f"(beyond {finding.threshold:g} spreads of healthy residuals)</figcaption></figure>"
-        '<table><thead><tr><th scope="col">Tissue</th><th scope="col">abnormal, %</th><th scope="col">ml</th>'
-        '<th scope="col">brighter voxels</th><th scope="col">darker voxels</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></section>"
+        f"<figcaption>Axial slices upwards. Red to yellow: {colours} (beyond {spread})</figcaption></figure>"
+        f"{table_html(['Tissue', 'abnormal, %', 'ml', *sides.values()], rows)}</section>"
     )
+
+
+def _has_sides(finding: Finding) -> bool:
+    """Whether brighter and darker are told apart: a distance has no sign."""
+    return finding.form == "denoising"

@@ -1,6 +1,7 @@
-"""The patch auto-encoder and the file it is kept in.
+"""The patch auto-encoder in its two forms, and the file it is kept in.
 
-The file is a NumPy archive without pickles and without dates: same weights, same bytes.
+``denoising`` is judged by what it cannot reconstruct; ``siamese`` by how far its latent code lies from those of
+other people at the same place. The file is a NumPy archive without pickles and without dates: same weights, same bytes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,14 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministi
 import numpy as np
 import torch
 from images import UnreadableImageError
+from normal import Normal
 from numpy.typing import NDArray
 from scans import TISSUES
 
-FORMAT = "sillage-patch-autoencoder/1"
+FORMS = ("denoising", "siamese")
+FORMAT = "sillage-patch-autoencoder/2"
+# The first format had no forms: its models are denoising ones.
+READABLE = ("sillage-patch-autoencoder/1", FORMAT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,7 @@ class Design:
         patch: Edge of a patch in voxels.
         hidden: Units of the outer layers.
         latent: Units of the bottleneck.
+        form: One of :data:`FORMS`.
     """
 
     contrasts: tuple[str, ...]
@@ -41,11 +48,31 @@ class Design:
     patch: int = 6
     hidden: int = 384
     latent: int = 64
+    form: str = "denoising"
 
     @property
     def size(self) -> int:
         """Numbers in one patch."""
         return len(self.contrasts) * self.patch**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What the trainer leaves behind.
+
+    Attributes:
+        design: How the network is built and fed.
+        network: With its weights.
+        norms: What is normal: contrast by tissue by (centre, body, tail).
+        normal: Where the codes of healthy people lie, by the last contrast given; of a siamese network alone.
+        taught: SHA-256 of the T1w images that it was trained or calibrated on.
+    """
+
+    design: Design
+    network: torch.nn.Sequential
+    norms: NDArray[np.float32]
+    normal: Mapping[int, Normal]
+    taught: tuple[str, ...] = ()
 
 
 def build(design: Design) -> torch.nn.Sequential:
@@ -75,19 +102,48 @@ def settle(seed: int, threads: int) -> torch.device:
 
 def describe_device(device: torch.device) -> dict[str, Any]:
     """Return what is worth recording of the device."""
+    _report(device)
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {"device": device.type, "gpu": gpu, "cuda": torch.version.cuda if gpu else None, "torch": torch.__version__}
 
 
-def save_model(path: Path, design: Design, network: torch.nn.Module, norms: NDArray[np.float32]) -> None:
-    """Write a model: the design as JSON, the weights, and what is normal for each tissue."""
-    weights = {f"weight/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
-    about = json.dumps({"format": FORMAT, "design": asdict(design)}, sort_keys=True)
+def _report(device: torch.device) -> None:
+    """Tell who runs this what only a running program knows, where it asks (variable ``SILLAGE_REPORT``)."""
+    target = os.environ.get("SILLAGE_REPORT")
+    if not target:
+        return
+    on_gpu = device.type == "cuda"
+    told = {
+        "frameworks": {
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda if on_gpu else None,
+            "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        },
+        "device": device.type,
+        "determinism": {
+            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "tf32": torch.backends.cuda.matmul.allow_tf32,
+            "threads": torch.get_num_threads(),
+            "seed": torch.initial_seed(),
+        },
+    }
+    Path(target).write_text(json.dumps(told), encoding="utf-8")
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model: the design as JSON, the weights, and what is normal."""
+    weights = {f"weight/{name}": value.cpu().numpy() for name, value in model.network.state_dict().items()}
+    about = json.dumps(
+        {"format": FORMAT, "design": asdict(model.design), "taught": sorted(model.taught)}, sort_keys=True
+    )
     arrays = {"about": np.frombuffer(about.encode(), dtype=np.uint8), **weights}
-    np.savez(path, norms=norms, **arrays)
+    for channel, normal in model.normal.items():
+        arrays |= {f"normal/{channel}/{name}": value for name, value in normal.arrays().items()}
+    np.savez(path, norms=model.norms, **arrays)
 
 
-def load_model(path: Path) -> tuple[Design, torch.nn.Sequential, NDArray[np.float32]]:
+def load_model(path: Path) -> Model:
     """Read a model that :func:`save_model` wrote.
 
     Raises:
@@ -96,18 +152,30 @@ def load_model(path: Path) -> tuple[Design, torch.nn.Sequential, NDArray[np.floa
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             about = json.loads(bytes(archive["about"]))
-            if about["format"] != FORMAT:
+            if about["format"] not in READABLE:
                 raise UnreadableImageError(f"{path.name}: a model of format {about['format']}, not {FORMAT}.")
             design = Design(**{**about["design"], "contrasts": tuple(about["design"]["contrasts"])})
             norms = archive["norms"]
+            normal = {k: Normal.read(archive, f"normal/{k}/") for k in (0, 1) if f"normal/{k}/means" in archive}
             weights = {name.removeprefix("weight/"): archive[name] for name in archive.files if name[:7] == "weight/"}
         network = build(design)
         network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise UnreadableImageError(f"{path.name}: not a model of the trainer ({type(error).__name__}).") from error
+    if design.form not in FORMS or (design.form == "siamese" and 0 not in normal):
+        raise UnreadableImageError(f"{path.name}: a model of the form {design.form!r} that is not whole.")
     if norms.shape != (len(design.contrasts), len(TISSUES), 3):
         raise UnreadableImageError(f"{path.name}: the norms of the model are not those of its contrasts.")
-    return design, network.eval(), norms
+    taught = tuple(about.get("taught", ()))
+    return Model(design=design, network=network.eval(), norms=norms, normal=normal, taught=taught)
+
+
+def encode(network: torch.nn.Sequential, patches: NDArray[np.float32], *, device: torch.device) -> NDArray[np.float32]:
+    """Return the latent codes of patches: the first half of the network."""
+    flat = np.ascontiguousarray(patches).reshape(len(patches), -1)
+    with torch.inference_mode():
+        codes: NDArray[np.float32] = network[:3](torch.from_numpy(flat).to(device)).cpu().numpy()
+    return codes
 
 
 def windows(volume: NDArray[np.float32], patch: int) -> NDArray[np.float32]:
@@ -117,7 +185,7 @@ def windows(volume: NDArray[np.float32], patch: int) -> NDArray[np.float32]:
 
 
 def reconstruct(
-    network: torch.nn.Module,
+    network: torch.nn.Sequential,
     design: Design,
     channels: NDArray[np.float32],
     brain: NDArray[np.bool_],

@@ -44,6 +44,14 @@ def residual_spread(rest: NDArray[np.float32], region: NDArray[np.bool_]) -> Spr
     return Spread(centre, 1.4826 * float(np.median(away)), float(np.quantile(away, 0.99)) / 2.5758)
 
 
+def mean_known(found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over the first axis of what is a number; what no scan tells is none."""
+    known = np.isfinite(found)
+    count = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+    mean: NDArray[np.float32] = (np.where(known, found, 0).sum(axis=0) / count).astype(np.float32)
+    return mean
+
+
 def z_scores(rest: NDArray[np.float32], tissues: NDArray[np.int8], norms: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how many spreads a residual lies from what is normal in its tissue; zero outside the brain.
 
