@@ -75,15 +75,14 @@ def keep_outputs(catalogue: Catalogue, task: Record, event: TaskEvent) -> tuple[
         SillageError: They could not be saved; a dataset that was made for them is gone again.
     """
     plan = _plan(catalogue, task, event)
-    derivative = _known(catalogue, task)
-    path = catalogue.data_path(derivative) if derivative is not None else _make(catalogue, task, plan)
-    try:
-        saved = _save(catalogue, path, task, event, plan)
-    except SillageError:
-        if derivative is None and _known(catalogue, task) is None:
-            catalogue.store.discard_unused(path)
-        raise
-    derivative = derivative or _register(catalogue, task, plan, path, saved)
+    derivative, saved = _known(catalogue, task), None
+    if derivative is None:
+        with catalogue.store.making:
+            derivative = _known(catalogue, task)
+            if derivative is None:
+                derivative, saved = _first(catalogue, task, event, plan)
+    path = catalogue.data_path(derivative)
+    saved = saved or _save(catalogue, path, task, event, plan)
     sizes = {dataset_path(output): output for output in event.outputs}
 
     def located(place: str) -> Path:
@@ -101,6 +100,21 @@ def _alias(task: Record) -> str:
 def _known(catalogue: Catalogue, task: Record) -> Record | None:
     iri = catalogue.repository.find_alias(_alias(task))
     return None if iri is None else catalogue.repository.get(iri)
+
+
+def _first(catalogue: Catalogue, task: Record, event: TaskEvent, plan: _Plan) -> tuple[Record, str]:
+    """Make the dataset with its first results, and its record; or leave nothing.
+
+    Returns:
+        The record, and the commit that holds the results.
+    """
+    path = _make(catalogue, task, plan)
+    try:
+        saved = _save(catalogue, path, task, event, plan)
+    except SillageError:
+        catalogue.store.discard_unused(path)
+        raise
+    return _register(catalogue, task, plan, path, saved), saved
 
 
 def _make(catalogue: Catalogue, task: Record, plan: _Plan) -> Path:

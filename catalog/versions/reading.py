@@ -33,6 +33,8 @@ class DataReader:
         self.root = root.absolute()
         self._trees: OrderedDict[tuple[Path, str], GitTree] = OrderedDict()
         self._trees_lock = threading.Lock()
+        self.making = threading.Lock()
+        """Held by whoever makes a dataset of results until the first are in it."""
 
     def kind(self, source: Path) -> str:
         """Return what lies at ``source``: ``folder``, ``datalad``, ``annex`` or ``git``."""

@@ -271,3 +271,16 @@ def test_odd_names_are_taken_as_they_are(
     done = person(tmp_path / "again", "datalad", "rerun", run_commits(tmp_path / "again", person)[0])
     assert "4 of 4 outputs are the same" in done.stderr
     assert shutil.which("bwrap")
+
+
+def test_outputs_that_no_dataset_can_hold_fail_their_task_and_leave_no_dataset(
+    client: Client, catalog: Path, registered: dict[str, Any], register_copy: Any, bubblewrap: str
+) -> None:
+    before = sorted(path.name for path in (catalog / "store").iterdir())
+    register_copy("mkdir -p out/code && echo 1 > out/code/a.txt\n")
+    cohort = client.freeze_cohort("has(suffix = 'T1w') AND age > 20")
+    batch = client.wait(client.run("copy", cohort=cohort["id"])["id"])
+    tasks = [client.get(f"tasks/{item['id']}") for item in batch["items"]]
+    assert {(task["state"], task["reason"]) for task in tasks} == {("EXECUTOR_ERROR", "output-refused")}
+    assert sorted(path.name for path in (catalog / "store").iterdir()) == before
+    assert client.post("check")["valid"] is True
