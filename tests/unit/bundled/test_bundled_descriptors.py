@@ -13,7 +13,7 @@ from executors.pipelines.bundled import bundled_files, list_bundled
 
 BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
 NAMES = list_bundled()
-GROUP_LEVEL = {"anomaly-autoencoder-train", "segment-lesions-evaluate", "segment-lesions-train"}
+GROUP_LEVEL = {"anomaly-autoencoder-train", "latent-map", "segment-lesions-evaluate", "segment-lesions-train"}
 # Of the extra `pipelines`.
 ALLOWED = {"numpy", "scipy", "nibabel", "torch", "PIL", "monai", "sklearn", "umap"}
 
@@ -51,7 +51,7 @@ def test_script_and_descriptor_agree(name: str) -> None:
     assert f'NAME, VERSION = "{name}", "{descriptor["tool-version"]}"' in script
     for item in descriptor["inputs"]:
         assert item["value-key"] in descriptor["command-line"]
-        declared = re.search(rf'add_argument\("{item["command-line-flag"]}"(.*)\)', script)
+        declared = re.search(rf'add_argument\(\s*"{item["command-line-flag"]}"([^\n]*)', script)
         assert declared, item["id"]
         if "default-value" in item:
             default = ast.literal_eval(re.search(r"default=(\"\w+\"|[\d.e-]+)", declared[1])[1])

@@ -54,9 +54,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=NAME, description=__doc__.partition("\n")[0])
     parser.add_argument("--t1w", type=Path, nargs="+", required=True, metavar="IMAGE")
     parser.add_argument("--flair", type=Path, nargs="*", default=[], metavar="IMAGE")
-    parser.add_argument(
-        "--form", choices=("denoising", "siamese"), default="denoising", help="how it learns and judges"
-    )
+    parser.add_argument("--form", choices=("denoising", "siamese"), default="denoising", help="how it judges")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="part of the result: sums depend on it")
