@@ -84,7 +84,7 @@ class Executed:
     def __init__(self, runner: LocalRunner, pipeline: Path, images: dict[str, list[Path]], epochs: int) -> None:
         self._runner, self._environment, self._last = runner, python_environment(), None
         self._numbers = itertools.count()
-        named = {flag: [(path, f"/inputs/{flag[2:]}/{path.name}") for path in paths] for flag, paths in images.items()}
+        named = {flag: [(path, f"/inputs/images/{path.name}") for path in paths] for flag, paths in images.items()}
         self._inputs = tuple(
             TaskInput(id=path.name, host_path=path, path=inside) for pairs in named.values() for path, inside in pairs
         )
