@@ -62,18 +62,12 @@ def add(
     """
     principal.require(Permission.RUN)
     principal.require(Permission.FREEZE)
-    if not _NAME.fullmatch(name):
-        raise InvalidRequestError(
-            f"{name!r} is no name for a rule", field="name", next_step="Small letters, digits and hyphens, at most 64."
-        )
+    alias = _free_alias(catalogue, name)
     query = parse_query(when)
     catalogue.refresh_search()
     catalogue.search.find(query, datasets=principal.datasets(Permission.READ), limit=1)
-    version = version_of(catalogue, principal, pipeline)
-    descriptor = PipelineDescriptor.parse(version.document["descriptor"])
-    descriptor.check_parameters(parameters or {})
-    said = choices_document(select or {}, choose or {})
-    Planner(catalogue, principal, descriptor, parameters=parameters, choices=read_choices(said))
+    choices = choices_document(select or {}, choose or {})
+    _require_runnable(catalogue, principal, pipeline, parameters or {}, choices)
     if runner is not None:
         catalogue.runner(runner)
     document = {
@@ -83,21 +77,41 @@ def add(
         "query_json": query.json,
         "pipeline": pipeline,
         "parameters": dict(parameters or {}),
-        "choices": said,
+        "choices": choices,
         "runner": runner,
         "enabled": True,
         "after": -1 if existing else catalogue.repository.sequence,
         "creator": principal.agent,
     }
-    alias = f"rule:{name}"
-    if catalogue.repository.find_alias(alias) is not None:
-        raise ConflictError(
-            f"there is a rule {name!r} already", field="name", next_step="Rules never change; choose another name."
-        )
     put = Put(id=new_iri(), type="Rule", document=document, edges=_edges(document), aliases=[alias])
     catalogue.repository.commit(Commit(principal=principal.agent, action="rule.add", changes=[put]))
     catalogue.task_news.tell(put.id)
     return record_body(catalogue.repository.get(put.id), principal)
+
+
+def _free_alias(catalogue: Catalogue, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidRequestError(
+            f"{name!r} is no name for a rule", field="name", next_step="Small letters, digits and hyphens, at most 64."
+        )
+    if catalogue.repository.find_alias(f"rule:{name}") is not None:
+        raise ConflictError(
+            f"there is a rule {name!r} already", field="name", next_step="Rules never change; choose another name."
+        )
+    return f"rule:{name}"
+
+
+def _require_runnable(
+    catalogue: Catalogue,
+    principal: Principal,
+    pipeline: str,
+    parameters: Mapping[str, Any],
+    choices: Mapping[str, Mapping[str, str]],
+) -> None:
+    version = version_of(catalogue, principal, pipeline)
+    descriptor = PipelineDescriptor.parse(version.document["descriptor"])
+    descriptor.check_parameters(parameters)
+    Planner(catalogue, principal, descriptor, parameters=parameters, choices=read_choices(choices))
 
 
 def _edges(document: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -165,9 +165,11 @@ def test_who_may_not_run_may_not_make_rules(client: Client, somebody: Callable[.
     assert refused.value.status == 403
 
 
-def test_a_service_that_died_before_it_submitted_goes_on_and_submits_once(
-    catalog: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_service_that_died_about_submission_goes_on_and_submits_once(
+    catalog: Path, study: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
+    from api import rule_watch
     from api.operations import rule_evaluation
 
     document = {
@@ -179,21 +181,25 @@ def test_a_service_that_died_before_it_submitted_goes_on_and_submits_once(
         "inputs": [{"id": "word", "name": "Word", "type": "String", "optional": True}],
         "custom": {"sillage": {"environment": {"kind": "system"}}},
     }
-    real, died = rule_evaluation.fire, []
+    real, died = rule_evaluation._submit, []
 
-    def die(catalogue: Any, evaluation: Any) -> Any:
+    def die(catalogue: Any, rule: Any, evaluation: Any) -> str:
+        if moment == "after":
+            real(catalogue, rule, evaluation)
         died.append(evaluation.id)
-        return evaluation
+        monkeypatch.setattr(rule_evaluation, "fire", lambda _, found: found)
+        monkeypatch.setattr(rule_watch, "fire", lambda _, found: found)
+        raise RuntimeError("the service is gone")
 
-    monkeypatch.setattr(rule_evaluation, "fire", die)
+    monkeypatch.setattr(rule_evaluation, "_submit", die)
     with Client(catalog=catalog) as client:
         client.register_pipeline(document, None)
         add(client, pipeline="idle", runner="noop")
         client.register_dataset(str(study))
         until(lambda: died)
         assert client.get("rules/young/evaluations")["items"][0]["outcome"] == "firing"
-        assert client.get("tasks")["total"] == 0
-    monkeypatch.setattr(rule_evaluation, "fire", real)
+        assert client.get("tasks")["total"] == (2 if moment == "after" else 0)
+    monkeypatch.undo()
     for _ in range(2):
         with Client(catalog=catalog) as client:
             (evaluation,) = evaluations(client, "young", 1)
