@@ -6,6 +6,7 @@ UMAP keep neighbours and not distances; both start from the PCA, with fixed seed
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 import warnings
@@ -67,9 +68,9 @@ def by_tsne(placed: Points, seed: int) -> Points:
 
 def by_umap(placed: Points, seed: int) -> Points:
     """Return UMAP (McInnes, Healy and Melville 2018) of points that PCA placed."""
-    with tempfile.TemporaryDirectory() as cache, warnings.catch_warnings():
-        # Compiled code may not be kept beside a library that is read-only; and one thread, or two runs differ.
-        os.environ |= {"NUMBA_CACHE_DIR": cache, "NUMBA_NUM_THREADS": "1"}
+    # Compiled code may not be kept beside a library that is read-only.
+    os.environ.setdefault("NUMBA_CACHE_DIR", _cache().name)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parts of the library that are not used here
         import umap
 
@@ -78,6 +79,12 @@ def by_umap(placed: Points, seed: int) -> Points:
         method = umap.UMAP(n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1)
         found: Points = np.asarray(method.fit_transform(placed), dtype=np.float32)
     return found
+
+
+@functools.cache
+def _cache() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that is there until the process ends."""
+    return tempfile.TemporaryDirectory()
 
 
 def _start(placed: Points, spread: float) -> Points:
