@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,20 @@ from executors.attempts.engines import Podman
 
 NAME = "localhost/sillage-test"
 FOLDERS = ("bin", "dev", "etc", "lib64", "proc", "run", "sys", "tmp", "usr/bin", "work")
-LIBRARIES = ("c.so.6", "m.so.6", "dl.so.2", "pthread.so.0", "rt.so.1", "util.so.1", "z.so.1", "stdc++.so.6")
+LIBRARIES: tuple[str, ...] = (
+    "c.so.6",
+    "m.so.6",
+    "dl.so.2",
+    "pthread.so.0",
+    "rt.so.1",
+    "util.so.1",
+    "z.so.1",
+    "stdc++.so.6",
+)
 LIBRARIES += ("gcc_s.so.1",)
 """What a Python that is mounted into the image needs of the C library and its like, without the first ``lib``."""
 
+PATIENCE_S = 5.0
 LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 
 STORAGE = """[storage]
@@ -106,8 +117,10 @@ def _libraries() -> list[Path]:
 
 def _forget(folder: Path) -> None:
     """Take down what podman keeps mounted, and what it stored."""
-    for mounted in (folder / "images" / "overlay", folder / "images"):
-        if os.path.ismount(mounted):
-            subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
-    shutil.rmtree(folder / "images", ignore_errors=True)
+    until = time.monotonic() + PATIENCE_S
+    while (folder / "images").exists() and time.monotonic() < until:
+        # A monitor that cleans up after its container may mount it once more.
+        subprocess.run(["umount", "--lazy", str(folder / "images" / "overlay")], check=False, capture_output=True)
+        shutil.rmtree(folder / "images", ignore_errors=True)
+        time.sleep(0.05)
     shutil.rmtree(folder / "run", ignore_errors=True)

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from dataclasses import replace
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from executors.attempts.apptainer import Apptainer
-from executors.attempts.engines import PULL_S, Docker, Engine, Image, Order, Podman, scratch_bytes
+from executors.attempts.engines import CALL_S, PULL_S, Docker, Engine, Image, Order, Podman, scratch_bytes
 from executors.attempts.folder import TaskFolder
+from executors.attempts.processes import command_line, descendants, send
 from executors.attempts.sandbox import (
     ALL_PROMISES,
     MARKER,
@@ -266,6 +268,8 @@ def end_container(folder: TaskFolder) -> bool:
         return False
     try:
         ended = engine.ended(str(held["name"]))
+        if ended is None or not ended.ran:
+            _end_half_made(str(held["name"]), engine)
         gone = ended is None or engine.remove(str(held["name"]))
     except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
         log.exception("%s does not answer", engine.name)
@@ -276,6 +280,21 @@ def end_container(folder: TaskFolder) -> bool:
         detail = "The task used more memory than it was given: the kernel ended it."
         folder.write("verdict", json.dumps(["out-of-memory", detail]))
     return gone
+
+
+def _end_half_made(name: str, engine: Engine) -> None:
+    """End what podman's monitor holds of a container that was made and never begun.
+
+    podman, killed between making a container and starting it, has not written down that there is a process.
+    """
+    for number in os.listdir("/proc"):
+        words = command_line(int(number)) if number.isdecimal() else []
+        if words[:1] and Path(os.fsdecode(words[0])).name == "conmon" and os.fsencode(name) in words:
+            runtime, identifier = (os.fsdecode(words[words.index(flag) + 1]) for flag in (b"-r", b"-c"))
+            delete = [runtime, "delete", "--force", identifier]
+            subprocess.run(delete, capture_output=True, timeout=CALL_S, check=False, env=engine.environ())
+            below = descendants(int(number))
+            send([*below, int(number)], signal.SIGKILL)
 
 
 def _note(folder: TaskFolder, said: dict[str, object]) -> None:
