@@ -6,8 +6,10 @@ UMAP keep neighbours and not distances; both start from the PCA, with fixed seed
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -69,7 +71,7 @@ def by_tsne(placed: Points, seed: int) -> Points:
 def by_umap(placed: Points, seed: int) -> Points:
     """Return UMAP (McInnes, Healy and Melville 2018) of points that PCA placed."""
     # Compiled code may not be kept beside a library that is read-only.
-    os.environ.setdefault("NUMBA_CACHE_DIR", _cache().name)
+    os.environ.setdefault("NUMBA_CACHE_DIR", _cache())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parts of the library that are not used here
         import umap
@@ -82,9 +84,11 @@ def by_umap(placed: Points, seed: int) -> Points:
 
 
 @functools.cache
-def _cache() -> tempfile.TemporaryDirectory[str]:
+def _cache() -> str:
     """Return a folder that is there until the process ends."""
-    return tempfile.TemporaryDirectory()
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _start(placed: Points, spread: float) -> Points:
