@@ -56,6 +56,11 @@ def t2_map(bundled: Path) -> Iterator[Importer]:
 
 
 @pytest.fixture
+def latent(bundled: Path) -> Iterator[Importer]:
+    yield from _importer(bundled / "latent-map")
+
+
+@pytest.fixture
 def trainer(bundled: Path) -> Iterator[Importer]:
     yield from _importer(bundled / "anomaly-autoencoder-train")
 
