@@ -135,6 +135,9 @@ def _refusal(catalogue: Catalogue, principal: Principal, task: Record) -> str:
     if len(files) < len(task.document["outputs"]):
         return "an output is gone"
     owners = catalogue.repository.get_many({file.document["part_of"] for file in files.values()})
+    datasets = catalogue.repository.get_many({owner.dataset for owner in owners.values() if owner.dataset})
+    if any(dataset.withdrawn for dataset in datasets.values()):
+        return "the dataset of an output was withdrawn"
     for file in files.values():
         owner = owners.get(file.document["part_of"])
         if file.withdrawn or owner is None or owner.withdrawn:
@@ -143,5 +146,4 @@ def _refusal(catalogue: Catalogue, principal: Principal, task: Record) -> str:
             return "an output may not be read by whoever asks"
         if not host_path(catalogue, file).exists():
             return "the content of an output is not on this machine"
-    datasets = catalogue.repository.get_many({owner.dataset for owner in owners.values() if owner.dataset})
-    return "the dataset of an output was withdrawn" if any(each.withdrawn for each in datasets.values()) else ""
+    return ""
