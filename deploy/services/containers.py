@@ -37,8 +37,8 @@ def run(service: Service, instance: Instance) -> None:
     name = f"sillage-{service.name}-{instance.port}"
     call("rm", "--force", name, check=False)
     assert service.image is not None
-    call("run", "--detach", "--name", name, *service.container_options(instance.port), service.image)
     _note(instance).write_text(name)
+    call("run", "--detach", "--name", name, *service.container_options(instance.port), service.image)
 
 
 def name_of(instance: Instance) -> str | None:

@@ -34,6 +34,18 @@ def service(name: str) -> Service:
     return kind
 
 
+def _in_container(kind: Service, instance: Instance) -> bool:
+    """Start a server in a container; False where there is no engine, or none that gets and runs the image."""
+    if kind.image is None or containers.engine() is None:
+        return False
+    try:
+        containers.run(kind, instance)
+    except ServiceError:
+        containers.remove(instance)
+        return False
+    return True
+
+
 def url_of(name: str) -> str:
     """Return the URL of a server that answers: the one that was given, else the shared one, started if need be.
 
@@ -127,9 +139,7 @@ class Server:
         if instance.port == 0 or not _is_free(instance.port):
             instance = Instance(self.folder, _free_port(self.seed_port))
         (self.folder / "port").write_text(f"{instance.port}\n")
-        if self.kind.image is not None and containers.engine() is not None:
-            containers.run(self.kind, instance)
-        else:
+        if not _in_container(self.kind, instance):
             self.kind.start(_software(self.kind), instance)
         (self.folder / "url").write_text(self.kind.url(instance) + "\n")
 
