@@ -187,6 +187,7 @@ class Attempt:
             self.folder.write("gpus", ",".join(map(str, known.gpus)))
         known.meter = EnergyMeter(self._gpus())
         known.began, known.began_clock = time.monotonic(), time.time()
+        watching.hold(self.folder)
         child = start(watching.around(known.launch), self.folder, spec.resources, watching.reader)
         self._emit(EventKind.START, TaskState.RUNNING)
         self._attend(child)

@@ -59,13 +59,13 @@ def kill(folder: TaskFolder, wrapper: int, *, desperate: bool = False) -> None:
     Args:
         folder: Of the task.
         wrapper: Its wrapper.
-        desperate: bubblewrap has not reported for long: kill it too.
+        desperate: bubblewrap has not reported for long: kill it too, and whoever observes.
     """
     first = namespace_init(folder)
     if first is not None:
         send([first], signal.SIGKILL)
     elif desperate:
-        send(_strays(folder, wrapper), signal.SIGKILL)
+        send([pid for pid in marked(folder.mark) if pid != wrapper], signal.SIGKILL)
     elif not folder.sandboxed:
         send(own_processes(folder, wrapper), signal.SIGKILL)
 

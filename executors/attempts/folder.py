@@ -174,6 +174,11 @@ class TaskFolder:
         """Whether the sandbox is a container."""
         return (self.path / "container").exists()
 
+    @property
+    def is_unobserved(self) -> bool:
+        """Whether the task was observed, and its observer is gone before the end of it."""
+        return (self.read("opened") or "").rpartition("end ")[2].startswith("0")
+
     def verdict(self) -> tuple[str, str] | None:
         """Return why we ended this attempt, as ``(reason, detail)``; None when we did not."""
         text = self.read("verdict")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from executors.attempts.containers import never_ran
 from executors.attempts.folder import TaskFolder
-from executors.attempts.watch import CUT_NOTE, Usage
+from executors.attempts.watch import BROKEN, CUT_NOTE, Usage
 from executors.capture import LogDigest, Outcome, ResourceUse
 from executors.states import EventKind, TaskState
 
@@ -20,6 +20,8 @@ _NO_COMMAND = re.compile(rb"not found|no such file|permission denied|failed to e
 """What engines and the first process of a container say of a command that is not there."""
 
 _SMALL_FILE = 1 << 16
+
+_OUR_DOING = {"canceled": EventKind.STOP, "fault": EventKind.ABORT}
 
 STATES = {
     EventKind.COMPLETE: TaskState.COMPLETE,
@@ -48,7 +50,7 @@ def classify(folder: TaskFolder, verdict: tuple[str, str] | None, *, watched_thr
     """
     code = folder.exit_code()
     if verdict is not None:
-        kind = EventKind.STOP if verdict[0] == "canceled" else EventKind.FAIL
+        kind = _OUR_DOING.get(verdict[0], EventKind.FAIL)
         return Ending(kind, Outcome(exit_code=code, signal=_signal(code), reason=verdict[0], detail=verdict[1]))
     if code is None and _is_full(folder):
         detail = "The disk for tasks is full: how the command ended could not be noted."
@@ -59,8 +61,7 @@ def classify(folder: TaskFolder, verdict: tuple[str, str] | None, *, watched_thr
     if code == 0:
         return Ending(EventKind.COMPLETE, Outcome(exit_code=0))
     if not watched_through:
-        detail = "The process that observed the task was ended, and the task could open no file any more."
-        return Ending(EventKind.ABORT, Outcome(exit_code=code, signal=_signal(code), reason="fault", detail=detail))
+        return Ending(EventKind.ABORT, Outcome(exit_code=code, signal=_signal(code), reason="fault", detail=BROKEN))
     return _failure(code, folder)
 
 

@@ -28,6 +28,7 @@ LOOK_S = 0.2
 LOOK_AT_FLOOD_S = 0.02
 KILL_AGAIN_S = 0.05
 DESPERATE_S = 3.0
+BROKEN = "The process that observed the task was ended, and the task could open no file any more."
 CUT_NOTE = b"\n[sillage: what was printed after this was not kept]\n"
 
 
@@ -157,6 +158,8 @@ class Watch:
         limits = self._spec.resources
         if self._folder.asked_to_cancel():
             return Verdict(reason="canceled", detail="The task was canceled.", gently=True)
+        if self._folder.is_unobserved:
+            return Verdict(reason="fault", detail=BROKEN)
         if time.monotonic() >= self._deadline:
             detail = f"The task took longer than the {limits.wall_s:g} s that it was given."
             return Verdict(reason="timeout", detail=detail, gently=True)

@@ -41,6 +41,8 @@ KEPT = "opened"
 
 _TRIAL_S = 20.0
 _END_S = 5.0
+_HOLD_S = 2.0
+_SLOW_S = 0.02
 _SHELL = ("/bin/sh", "-c", 'exec "$@"', "sillage-task")
 """Without a sandbox the shell says that a command is not there, in its own words and with its own status."""
 
@@ -57,6 +59,14 @@ class Watching:
 
     before: tuple[str, ...] = ()
     reader: tuple[str, str] = ("", "")
+
+    def hold(self, folder: TaskFolder) -> None:
+        """Hold the reading end of the pipe for a moment: should the reader die at once, strace must not wait for it."""
+        if self.before:
+            held = os.open(folder.trace, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            timer = threading.Timer(_HOLD_S, os.close, (held,))
+            timer.daemon = True
+            timer.start()
 
     def around(self, launch: Launch) -> Launch:
         """Return what is to be started."""
@@ -187,8 +197,10 @@ def wait_for_end(folder: TaskFolder) -> bool:
         if time.monotonic() > until:
             send(marked(folder.mark), signal.SIGKILL)
             return False
+        if pause == _SLOW_S and not marked(folder.mark):
+            return read_trace(folder.path / KEPT, watched((), ())).saw_the_end
         time.sleep(pause)
-        pause = min(2 * pause, 0.02)
+        pause = min(2 * pause, _SLOW_S)
     return seen.saw_the_end
 
 

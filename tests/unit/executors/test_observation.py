@@ -238,7 +238,7 @@ def test_failed_task_is_observed_too(runner: LocalRunner, given: Callable[..., T
 
 
 def test_canceled_task_is_observed_too(runner: LocalRunner, given: Callable[..., TaskInput]) -> None:
-    spec, recorder = task("cat /inputs/a; echo up; sleep 60", inputs=(given("a"), given("b"))), Recorder()
+    spec, recorder = task("cat /inputs/a; mkfifo p; echo up; read -r x <p", inputs=(given("a"), given("b"))), Recorder()
     runner.submit(spec, recorder)
     wait_until(lambda: runner.logs(spec.id, "stdout").endswith(b"up\n"))
     runner.cancel(spec.id)
@@ -408,7 +408,7 @@ def test_switched_off(given: Callable[..., TaskInput], tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_the_observers(runner: LocalRunner, given: Callable[..., TaskInput], tmp_path: Path) -> None:
-    spec = task("(setsid sleep 600 >/dev/null 2>&1 &); cat /inputs/a", inputs=(given("a"),))
+    spec = task("(setsid sleep 600 >/dev/null 2>&1 &); sleep 0.2; cat /inputs/a", inputs=(given("a"),))
     seen = observe(runner, spec)
     assert (seen["opened"], seen["complete"]) == (["a"], True)
     until = time.monotonic() + PATIENCE_S
