@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy.settings_example import FILE, settings_example
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
 NOTE = "<!-- Generated from the code by `make docs`; edit the code instead. -->\n\n"
@@ -164,9 +166,10 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and the example of a settings file."""
     for name, make in PAGES.items():
         (FOLDER / name).write_text(NOTE + make(), encoding="utf-8")
+    FILE.write_text(settings_example(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from api.catalogue import create
 from api.settings import FILE_NAME, Settings, load_settings
+from deploy.settings_example import settings_example
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,6 +29,10 @@ def test_the_example_names_every_setting_with_its_description() -> None:
         description = Settings.model_fields[name].description
         assert description is not None
         assert f"# {description}" in EXAMPLE, f"{name}: the example says something else"
+
+
+def test_the_example_is_up_to_date() -> None:
+    assert settings_example() == EXAMPLE, "run `make docs`"
 
 
 def test_the_example_as_it_stands_changes_nothing() -> None:
