@@ -139,28 +139,18 @@ def _certificate(
         raise BackendUnavailableError(f"the signing key cannot be made: {error.strerror}") from error
     public = PublicKey(key.verifier().public)
     issued, expires = _period(days)
-    environment = {name: record["environment"].get(name) for name in ENVIRONMENT}
     predicate = {
         "id": iri,
-        "pipeline": {
-            "id": version.id,
-            "name": version.document["name"],
-            "version": version.document["tool_version"],
-            "descriptor_digest": version.document["descriptor_digest"],
-            "files_digest": version.document.get("files_digest"),
-        },
-        "environment": environment,
+        **_run(version, record),
         "reference": {"id": case.id, "label": case.document["label"], "digest": case.document["digest"]},
         "comparisons": [dict(item) for item in comparisons],
-        "hardware": {**{name: record["host"][name] for name in HARDWARE}, "gpus": record["gpus"]},
-        "sandbox": {name: record["sandbox"].get(name) for name in SANDBOX},
         "task": {"id": task.id, "record_digest": hashlib.sha256(canonical_json(dict(record))).hexdigest()},
         "signer": {"key": public.id, "catalogue": catalogue.iri, "certifier": task.document["principal"]},
         "issued": issued,
         "expires": expires,
         "policy": {"uncertified": catalogue.settings.uncertified, "days": days},
     }
-    subjects = _subjects(catalogue, version, environment)
+    subjects = _subjects(catalogue, version, predicate["environment"])
     statement = Statement(subjects=subjects, predicate_type=PREDICATE, predicate=predicate)
     envelope = seal(statement.to_json(), key)
     return Put(
@@ -170,6 +160,22 @@ def _certificate(
         edges=[(IDENTIFIES, version.id), (GENERATED_BY, task.id), (DERIVED_FROM, case.id)],
         action="certificate.issue",
     )
+
+
+def _run(version: Record, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a certificate says of what was run, in what and on what."""
+    return {
+        "pipeline": {
+            "id": version.id,
+            "name": version.document["name"],
+            "version": version.document["tool_version"],
+            "descriptor_digest": version.document["descriptor_digest"],
+            "files_digest": version.document.get("files_digest"),
+        },
+        "environment": {name: record["environment"].get(name) for name in ENVIRONMENT},
+        "hardware": {**{name: record["host"][name] for name in HARDWARE}, "gpus": record["gpus"]},
+        "sandbox": {name: record["sandbox"].get(name) for name in SANDBOX},
+    }
 
 
 def _document(predicate: Mapping[str, Any], envelope: Envelope, key: PublicKey) -> dict[str, Any]:
