@@ -78,7 +78,7 @@ class Restart(RunnerSuite):
                 time.sleep(0.05)
 
         durable.submit(spec, sink)
-        wait_until(lambda: spec.id in recorder.events)
+        wait_until(lambda: closing.ident is not None)
         closing.join(PATIENCE_S)
         again = self._restart(spec, recorder, work_root)
         self._ends_well(again, spec, recorder)
