@@ -42,17 +42,8 @@ def add(
 ) -> dict[str, Any]:
     """Make a rule; it acts on behalf of its maker, with what they may do when it acts.
 
-    Args:
-        catalogue: The catalogue.
-        principal: Who makes it.
-        name: Short name: small letters, digits and hyphens.
-        when: Condition on participants (CQL2).
-        pipeline: Name (the newest version at that time), series or version of a pipeline.
-        parameters: For the pipeline.
-        select: Further conditions on acquisitions, by input.
-        choose: What is done with several candidates, by input.
-        runner: Runner; the catalogue's own when not given.
-        existing: Whether it also acts on what is there already.
+    ``when`` is a condition on participants (CQL2); ``pipeline`` a name (the newest version at that time), a series or a
+    version; the rest is as for :func:`api.operations.tasks.submit`. With ``existing`` it also acts on what is there.
 
     Raises:
         NotPermittedError: The caller may not run pipelines.
@@ -63,9 +54,6 @@ def add(
     principal.require(Permission.RUN)
     principal.require(Permission.FREEZE)
     alias = _free_alias(catalogue, name)
-    query = parse_query(when)
-    catalogue.refresh_search()
-    catalogue.search.find(query, datasets=principal.datasets(Permission.READ), limit=1)
     choices = choices_document(select or {}, choose or {})
     _require_runnable(catalogue, principal, pipeline, parameters or {}, choices)
     if runner is not None:
@@ -73,8 +61,7 @@ def add(
     document = {
         "label": name,
         "name": name,
-        "query": query.text,
-        "query_json": query.json,
+        **_condition(catalogue, principal, when),
         "pipeline": pipeline,
         "parameters": dict(parameters or {}),
         "choices": choices,
@@ -87,6 +74,14 @@ def add(
     catalogue.repository.commit(Commit(principal=principal.agent, action="rule.add", changes=[put]))
     catalogue.task_news.tell(put.id)
     return record_body(catalogue.repository.get(put.id), principal)
+
+
+def _condition(catalogue: Catalogue, principal: Principal, when: Any) -> dict[str, Any]:
+    """Return the members that say a condition, once it was understood."""
+    query = parse_query(when)
+    catalogue.refresh_search()
+    catalogue.search.find(query, datasets=principal.datasets(Permission.READ), limit=1)
+    return {"query": query.text, "query_json": query.json}
 
 
 def _free_alias(catalogue: Catalogue, name: str) -> str:

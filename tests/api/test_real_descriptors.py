@@ -40,6 +40,4 @@ def test_what_boutiques_refuses_is_refused_with_its_reason(client: Client, share
     del document["inputs"][0]["type"]
     with pytest.raises(ProblemError) as refused:
         client.register_pipeline(document, None)
-    assert refused.value.problem["problems"] == [
-        {"field": "/inputs/0/type", "detail": "'type' is a required property"}
-    ]
+    assert refused.value.problem["problems"] == [{"field": "/inputs/0/type", "detail": "'type' is a required property"}]
