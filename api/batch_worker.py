@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from api.access import Principal
 from api.catalogue import Catalogue
+from api.leftovers import clear_leftovers
 from api.operations.batch_work import cancel_some, plan_some, retry_some
 from api.operations.batches import Phase, change_batch, counts, end_batch
 from api.operations.task_specs import PENDING, state_node, task_put
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 1.0
 """How often the ledger is looked at for what other processes wrote, and runners that took nothing are asked again."""
 SMALLEST_WINDOW, LARGEST_WINDOW = 32, 512
+FED_WHILE_PLANNING = 64
+"""Tasks handed over between two pieces of planning: what a batch cannot run, and how long it takes, is known soon."""
 LONGEST_PAUSE_S = 30.0
 LOCK_FILE = "batches.lock"
 
@@ -132,6 +135,7 @@ class BatchWorker:
         if self._waited:
             # Another process held it: what runs of its tasks is watched by nobody now.
             self._service.resume()
+        clear_leftovers(self._catalogue)
         return True
 
     def _open_batches(self) -> list[Record]:
@@ -221,6 +225,8 @@ class BatchWorker:
         room = window - len(course.flying)
         if room < max(1, window // 4):
             return False
+        if batch.document["phase"] == Phase.PLANNING:
+            room = min(room, FED_WHILE_PLANNING)
         picked = self._waiting(batch, course, room)
         if not picked:
             return False

@@ -21,7 +21,7 @@ from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
-from executors.runner import STREAMS
+from executors.runner import STREAMS, Runner
 from executors.states import EventKind, IllegalTransitionError, TaskState
 from ontology.errors import (
     BackendUnavailableError,
@@ -200,15 +200,10 @@ class TaskService:
         return f"{meaning} (exit code {event.exit_code})" if meaning else event.detail
 
     def _let_go(self, task: Record) -> None:
-        """Keep the logs and free the runner's folder; a failure here loses nothing and is tried again by nobody."""
+        """Keep the logs and free the runner's folder; what fails here is done by :mod:`api.leftovers` later."""
         runner = self._catalogue.runner(task.document["runner"])
-        folder = log_folder(self._catalogue, task.id)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for stream in STREAMS:
-                partial = folder / f".{stream}"
-                partial.write_bytes(runner.logs(task.id, stream, limit=LOG_LIMIT))
-                partial.replace(folder / stream)
+            keep_logs(self._catalogue, runner, task.id)
             runner.release(task.id)
         except (SillageError, OSError) as error:
             logger.warning("task %s: its folder could not be cleared (%s)", task.id, type(error).__name__)
@@ -228,6 +223,21 @@ def pending(catalogue: Catalogue) -> list[Record]:
         for record in found.values()
         if record.type == "Task" and not TaskState(record.document["state"]).is_final
     ]
+
+
+def keep_logs(catalogue: Catalogue, runner: Runner, task_id: str) -> None:
+    """Keep what an ended task has printed.
+
+    Raises:
+        NotFoundError: The runner has nothing of this task any more.
+        OSError: The disk refused.
+    """
+    folder = log_folder(catalogue, task_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stream in STREAMS:
+        partial = folder / f".{stream}"
+        partial.write_bytes(runner.logs(task_id, stream, limit=LOG_LIMIT))
+        partial.replace(folder / stream)
 
 
 def log_folder(catalogue: Catalogue, task_id: str) -> Path:

@@ -151,6 +151,18 @@ class Runner(ABC):
             ConflictError: The task has not ended.
         """
 
+    def leftovers(self) -> list[str]:
+        """Return the tasks that something is kept of and that nobody watches here; by what names their folders."""
+        return []
+
+    def clear(self, task_id: str, *, attempt: int) -> None:
+        """Delete what is kept of a task that the ledger holds to have ended with this attempt; harmless to repeat.
+
+        Unlike :meth:`release` this does not need the runner to know of the end: a service may have been killed before
+        it could be told. A task that is watched, or has a later attempt, is left alone.
+        """
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Stop watching and emit no more events; harmless to repeat.

@@ -22,12 +22,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,15 +94,24 @@ class TaskFolder:
         return (self.path / "spec.json").exists()
 
     def create(self, spec: TaskSpec) -> None:
-        """Make the folder.
+        """Make the folder; it is there whole, with the description, or not at all.
 
         Raises:
             FileExistsError: It is there already.
+            OSError: The disk refused; nothing is left.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.mkdir(mode=0o700)
-        self.work.mkdir()
-        self.write("spec.json", dump_spec(spec))
+        making = self.path.with_name(f".{uuid.uuid4()}")
+        try:
+            making.mkdir(mode=0o700)
+            (making / "work").mkdir()
+            (making / "spec.json").write_text(dump_spec(spec), encoding="utf-8", errors="surrogateescape")
+            _put_in_place(making, self.path)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()
+            raise
 
     def write(self, name: str, text: str) -> None:
         """Write one of our own small files so that it is seen whole or not at all."""
@@ -221,8 +233,29 @@ class TaskFolder:
             return b""
 
     def delete(self) -> None:
-        """Remove all attempts of this task."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+        """Remove all attempts of this task: at once for whoever looks, so that nobody finds half of it."""
+        gone = bin_of(self.path.parent.parent)
+        try:
+            gone.mkdir(exist_ok=True)
+            aside = gone / str(uuid.uuid4())
+            self.path.parent.rename(aside)
+        except OSError:
+            aside = self.path.parent
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def bin_of(root: Path) -> Path:
+    """Return where the folders of tasks lie while they are deleted."""
+    return root.with_name("gone")
+
+
+def _put_in_place(made: Path, path: Path) -> None:
+    try:
+        made.rename(path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FileExistsError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def _identity(line: str | None) -> ProcessIdentity | None:

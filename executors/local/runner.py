@@ -21,6 +21,7 @@ from executors.attempts.containers import Containers
 from executors.attempts.ending import end_at_once
 from executors.attempts.folder import TaskFolder, folder_name, is_alive
 from executors.attempts.inputs import InputInspector
+from executors.attempts.leftovers import clear, left_behind
 from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
 from executors.host import describe_host, gpu_load, list_gpus
@@ -33,6 +34,7 @@ from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
     NotFoundError,
+    SillageError,
     StorageFullError,
     UnsupportedError,
 )
@@ -136,7 +138,6 @@ class LocalRunner(Runner):
         except FileExistsError as error:
             raise ConflictError(f"Attempt {spec.attempt} of this task was submitted before.", field="id") from error
         except OSError as error:
-            shutil.rmtree(folder.path, ignore_errors=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFullError("The disk for tasks is full.") from error
             raise BackendUnavailableError(f"The folder for tasks cannot be written ({error.strerror}).") from error
@@ -209,15 +210,23 @@ class LocalRunner(Runner):
             self._refuse_if_closed()
             for task in known:
                 if task.task_id not in self._live:
-                    self._reconcile(task, sink)
+                    self._carefully_reconcile(task, sink)
         self._end_forgotten({task.task_id for task in known})
+
+    def _carefully_reconcile(self, task: KnownTask, sink: EventSink) -> None:
+        """Go on with one task; what is wrong with its folder must not stop all others."""
+        try:
+            self._reconcile(task, sink)
+        except (OSError, SillageError):
+            log.exception("task %s could not be taken up again", task.task_id)
 
     def _reconcile(self, task: KnownTask, sink: EventSink) -> None:
         """Go on with one task that nobody here watches; the guard is held."""
         folder = TaskFolder(self._root, task.task_id, task.attempt)
         spec = folder.spec()
         if spec is None:
-            if task.spec is not None and task.state is TaskState.QUEUED:
+            if task.spec is not None and task.state is TaskState.QUEUED and not folder.is_claimed:
+                shutil.rmtree(folder.path, ignore_errors=True)  # A power cut can leave a description that is empty.
                 self._enqueue(task.spec, self._create(task.spec), sink)
             else:
                 self._abort(task, sink, "lost", "The runner has nothing of this task: its folder is gone.")
@@ -331,6 +340,17 @@ class LocalRunner(Runner):
             raise ConflictError("The task has not ended.", field="id")
         if folder is not None:
             folder.delete()
+
+    @override
+    def leftovers(self) -> list[str]:
+        with self._guard:
+            return left_behind(self._root, self._live)
+
+    @override
+    def clear(self, task_id: str, *, attempt: int) -> None:
+        with self._guard:
+            if task_id not in self._live and clear(self._root, task_id, attempt=attempt):
+                self._unnoted.discard(task_id)
 
     @override
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from executors.attempts.folder import TaskFolder, folder_name
+from executors.attempts.leftovers import clear, left_behind
 from executors.check import check_spec, refuse_excess
 from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec, Usage
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
@@ -313,6 +314,19 @@ class SlurmRunner(Runner):
             raise ConflictError("The task has not ended.", field="id")
         if folder is not None:
             folder.delete()
+
+    @override
+    def leftovers(self) -> list[str]:
+        with self._desk.guard:
+            return left_behind(self._root, self._desk.live)
+
+    @override
+    def clear(self, task_id: str, *, attempt: int) -> None:
+        with self._desk.guard:
+            folder = TaskFolder.latest(self._root, task_id)
+            # While a job may still write there, the folder stays until the next start.
+            if task_id not in self._desk.live and (folder is None or Post(folder).is_over):
+                clear(self._root, task_id, attempt=attempt)
 
     @override
     def close(self) -> None:
