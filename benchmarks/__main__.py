@@ -30,6 +30,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "noop_chain": ("--quick",),
     "record_read": ("--quick",),
     "cohort_http": ("--quick",),
+    "batch": ("--quick",),
 }
 PARTS = frozenset({"__main__", "__init__", "measuring", "bids_study", "cohort_rivals", "cohort_world"})
 """Modules that are no benchmarks themselves."""

@@ -11,6 +11,7 @@ from api.operations import pipelines, records
 from api.operations.certificates import (
     KEY_FILE,
     REVOKED,
+    certificate_edges,
     certificates_of,
     judged,
     standing,
@@ -21,7 +22,6 @@ from api.wire import page_body, record_body
 from catalog.model import Commit, MustBeAt, Put, Record
 from executors.model import utc_now
 from ontology.errors import ConflictError
-from ontology.namespaces import DERIVED_FROM, GENERATED_BY, IDENTIFIES
 from provenance.attestation import public_key
 
 CERTIFICATE = frozenset({"Certificate"})
@@ -97,7 +97,7 @@ def revoke(catalogue: Catalogue, principal: Principal, reference: str, *, reason
         id=certificate.id,
         type=certificate.type,
         document={**certificate.document, REVOKED: mark},
-        edges=_edges(certificate.document),
+        edges=certificate_edges(certificate.document),
         reason=mark["reason"],
     )
     required = [MustBeAt(certificate.id, certificate.version)]
@@ -110,14 +110,6 @@ def revoke(catalogue: Catalogue, principal: Principal, reference: str, *, reason
         "standing": standing(catalogue, version).to_json(),
         "dependents": dependents(catalogue, principal, certificate.id),
     }
-
-
-def _edges(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (IDENTIFIES, document["pipeline"]),
-        (GENERATED_BY, document["task"]),
-        (DERIVED_FROM, document["reference"]),
-    ]
 
 
 def dependents(

@@ -21,13 +21,15 @@ from executors.host import describe_host
 from executors.model import utc_now
 from ontology.errors import InvalidRequestError, NotCertifiedError, SillageError
 from ontology.identifiers import last_part
-from ontology.namespaces import IDENTIFIES
+from ontology.namespaces import DERIVED_FROM, GENERATED_BY, IDENTIFIES
 from provenance.attestation import Envelope, PublicKey, Statement, public_key
 
 PREDICATE: Final = "urn:sillage:vocabulary:pipeline-certificate/v1"
 """What the members of a certificate's predicate mean: ``docs/explanation/certificates.md``."""
 KEY_FILE: Final = Path("keys") / "certificates.pem"
 REVOKED: Final = "revoked"
+CERTIFIES: Final = "sillage:certifies"
+"""From a certificate to what :func:`certificates_node` names."""
 MOMENTS: Final = {"submission": "submitted", "start": "started"}
 
 
@@ -123,11 +125,26 @@ def named(version: Record) -> str:
 
 
 def certificates_of(catalogue: Catalogue, version: str) -> list[Record]:
-    """Return the certificates of a pipeline version, newest first."""
-    edges = catalogue.repository.edges_to([version], [IDENTIFIES])
+    """Return the certificates of a pipeline version, newest first; its tasks, which may be very many, are not read."""
+    edges = catalogue.repository.edges_to([certificates_node(version)], [CERTIFIES])
     known = catalogue.repository.get_many([edge.source for edge in edges]) if edges else {}
     found = [record for record in known.values() if record.type == "Certificate" and not record.withdrawn]
     return sorted(found, key=lambda record: (record.created, record.id), reverse=True)
+
+
+def certificates_node(version: str) -> str:
+    """Return the name of what the certificates of a pipeline version point at, and nothing else does."""
+    return f"{version}#certificates"
+
+
+def certificate_edges(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a certificate points at: its pipeline version, the task that it judged, and the reference."""
+    return [
+        (CERTIFIES, certificates_node(document["pipeline"])),
+        (IDENTIFIES, document["pipeline"]),
+        (GENERATED_BY, document["task"]),
+        (DERIVED_FROM, document["reference"]),
+    ]
 
 
 def signer_name(catalogue: Catalogue) -> str:

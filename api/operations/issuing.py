@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from api.catalogue import Catalogue
 from api.operations.admission import CERTIFICATION
-from api.operations.certificates import KEY_FILE, PREDICATE, signer_name
+from api.operations.certificates import KEY_FILE, PREDICATE, certificate_edges, signer_name
 from api.operations.outputs import OUT
 from api.operations.reference_files import case_file
 from catalog.model import Put, Record
@@ -25,7 +25,6 @@ from executors.states import EventKind
 from ontology.canonical import canonical_json
 from ontology.errors import BackendUnavailableError, SillageError
 from ontology.identifiers import new_iri
-from ontology.namespaces import DERIVED_FROM, GENERATED_BY, IDENTIFIES
 from provenance.attestation import Envelope, PublicKey, Statement, Subject, seal, signing_key
 
 logger = logging.getLogger(__name__)
@@ -153,11 +152,12 @@ def _certificate(
     subjects = _subjects(catalogue, version, predicate["environment"])
     statement = Statement(subjects=subjects, predicate_type=PREDICATE, predicate=predicate)
     envelope = seal(statement.to_json(), key)
+    document = _document(predicate, envelope, public)
     return Put(
         id=iri,
         type="Certificate",
-        document=_document(predicate, envelope, public),
-        edges=[(IDENTIFIES, version.id), (GENERATED_BY, task.id), (DERIVED_FROM, case.id)],
+        document=document,
+        edges=certificate_edges(document),
         action="certificate.issue",
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from catalog.commits.records import Row, file_of, page_start, past_version, record_of, version_of
+from catalog.commits.records import file_of, page_start, past_version, record_of, version_of
 from catalog.commits.snapshot import ERASED
 from catalog.model import Edge, Page, Record
 from ontology.errors import NotFoundError
@@ -47,7 +47,7 @@ WHERE e.sequence > ? AND e.version IS NOT NULL ORDER BY e.sequence LIMIT ?
 _EDGES = """
 SELECT s.iri, p.curie, t.iri FROM edge AS e
 JOIN predicate AS p ON p.key = e.predicate JOIN node AS s ON s.key = e.source JOIN node AS t ON t.key = e.target
-WHERE e.{end} IN (SELECT key FROM node WHERE iri IN {asked}) ORDER BY e.source, e.target, e.predicate
+WHERE e.{end} IN (SELECT key FROM node WHERE iri IN {asked}){only} ORDER BY e.source, e.target, e.predicate
 """
 
 
@@ -156,9 +156,12 @@ def edges(
     connection: sqlite3.Connection, end: str, ids: Collection[str], predicates: Collection[str] | None
 ) -> list[Edge]:
     """Return the edges that have one of ``ids`` at their ``source`` or ``target`` end."""
-    query = _EDGES.format(end="source" if end == "source" else "target", asked=_ASKED)
-    rows: Iterable[Row] = connection.execute(query, (json.dumps(list(ids)),))
-    return [Edge(*row) for row in rows if predicates is None or row[1] in predicates]
+    only, parameters = "", [json.dumps(list(ids))]
+    if predicates is not None:
+        only = f" AND e.predicate IN (SELECT key FROM predicate WHERE curie IN {_ASKED})"  # noqa: S608
+        parameters.append(json.dumps(list(predicates)))
+    query = _EDGES.format(end="source" if end == "source" else "target", asked=_ASKED, only=only)
+    return [Edge(*row) for row in connection.execute(query, parameters)]
 
 
 def files_by_sha256(connection: sqlite3.Connection, sha256: str) -> list[Record]:

@@ -38,6 +38,7 @@ from catalog.search.embedded.writer import FRESH_RECORDS
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
 from catalog.search.names import Level
 from catalog.search.paging import check_limit, cursor_after, position_of
+from catalog.search.projection import SEARCHED
 from catalog.search.query import Query
 from ontology.errors import BackendUnavailableError, IntegrityError
 
@@ -212,6 +213,10 @@ class EmbeddedIndex(SearchIndex):
             records = repository.records_since(start, limit=BATCH) if newest > start else ()
             if not records:  # entries that change no record need no writing here
                 return self._coverage.remember(stored=stored, covered=max(newest, start))
+            if len(records) < BATCH and not any(record.type in SEARCHED for record in records):
+                # Nor do records that nobody searches, such as tasks; of very many it is noted that they were read.
+                self._coverage.remember(stored=stored, covered=reached_by(records, newest=newest, batch=BATCH))
+                continue
             with generation.writing() as writer:
                 if index_tables.applied(writer.db) != stored:
                     continue  # another process was quicker
