@@ -7,6 +7,7 @@ Sillage (``docs/decisions/0016-rerun-without-sillage.md``).
 
 from __future__ import annotations
 
+import itertools
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -75,12 +76,13 @@ def keep_outputs(catalogue: Catalogue, task: Record, event: TaskEvent) -> tuple[
         SillageError: They could not be saved; a dataset that was made for them is gone again.
     """
     plan = _plan(catalogue, task, event)
-    derivative, saved = _known(catalogue, task), None
+    alias = _alias(catalogue, task)
+    derivative, saved = _known(catalogue, alias), None
     if derivative is None:
         with catalogue.store.making:
-            derivative = _known(catalogue, task)
+            derivative = _known(catalogue, alias)
             if derivative is None:
-                derivative, saved = _first(catalogue, task, event, plan)
+                derivative, saved = _first(catalogue, task, event, plan, alias)
     path = catalogue.data_path(derivative)
     saved = saved or _save(catalogue, path, task, event, plan)
     sizes = {dataset_path(output): output for output in event.outputs}
@@ -93,43 +95,50 @@ def keep_outputs(catalogue: Catalogue, task: Record, event: TaskEvent) -> tuple[
     return output_puts(task, derivative, event.outputs, commit=saved, hints=hints, located=located)
 
 
-def _alias(task: Record) -> str:
-    return f"derivative:{task.document['pipeline']}/{'+'.join(sorted(task.document['datasets']))}"
+def _alias(catalogue: Catalogue, task: Record) -> str:
+    """Return the name of the dataset that takes a task's results now: after one that was withdrawn comes another."""
+    first = f"derivative:{task.document['pipeline']}/{'+'.join(sorted(task.document['datasets']))}"
+    for number in itertools.count(1):
+        alias = first if number == 1 else f"{first}#{number}"
+        iri = catalogue.repository.find_alias(alias)
+        if iri is None or not catalogue.repository.get(iri).withdrawn:
+            return alias
+    raise AssertionError(first)
 
 
-def _known(catalogue: Catalogue, task: Record) -> Record | None:
-    iri = catalogue.repository.find_alias(_alias(task))
+def _known(catalogue: Catalogue, alias: str) -> Record | None:
+    iri = catalogue.repository.find_alias(alias)
     return None if iri is None else catalogue.repository.get(iri)
 
 
-def _first(catalogue: Catalogue, task: Record, event: TaskEvent, plan: _Plan) -> tuple[Record, str]:
+def _first(catalogue: Catalogue, task: Record, event: TaskEvent, plan: _Plan, alias: str) -> tuple[Record, str]:
     """Make the dataset with its first results, and its record; or leave nothing.
 
     Returns:
         The record, and the commit that holds the results.
     """
-    path = _make(catalogue, task, plan)
+    path = _make(catalogue, plan, alias)
     try:
         saved = _save(catalogue, path, task, event, plan)
     except SillageError:
         catalogue.store.discard_unused(path)
         raise
-    return _register(catalogue, task, plan, path, saved), saved
+    return _register(catalogue, task, plan, alias, path, saved), saved
 
 
-def _make(catalogue: Catalogue, task: Record, plan: _Plan) -> Path:
+def _make(catalogue: Catalogue, plan: _Plan, alias: str) -> Path:
     """Make the dataset, or return it where another task, or this one before a crash, has made it.
 
     Its identifier follows from what it is for, so that nobody makes a second.
     """
-    identifier = uuid.uuid5(uuid.UUID(last_part(catalogue.iri)), _alias(task))
+    identifier = uuid.uuid5(uuid.UUID(last_part(catalogue.iri)), alias)
     made = catalogue.store.create_derivative(
         name=plan.title, description=plan.description, identifier=str(identifier), surroundings=plan.surroundings
     )
     return made.path
 
 
-def _register(catalogue: Catalogue, task: Record, plan: _Plan, path: Path, commit: str) -> Record:
+def _register(catalogue: Catalogue, task: Record, plan: _Plan, alias: str, path: Path, commit: str) -> Record:
     """Write the record of the dataset, now that it holds something."""
     licences = {str(origin.dataset.document.get("license") or "") for origin in plan.origins.values()}
     document = {
@@ -149,7 +158,7 @@ def _register(catalogue: Catalogue, task: Record, plan: _Plan, path: Path, commi
         type="Dataset",
         document=document,
         edges=[(DERIVED_FROM, iri) for iri in sorted(task.document["datasets"])],
-        aliases=[_alias(task), f"datalad:{path.name}"],
+        aliases=[alias, f"datalad:{path.name}"],
     )
     try:
         catalogue.repository.commit(
@@ -157,7 +166,7 @@ def _register(catalogue: Catalogue, task: Record, plan: _Plan, path: Path, commi
         )
     except ConflictError:
         # Another task of the same batch wrote it first.
-        known = _known(catalogue, task)
+        known = _known(catalogue, alias)
         if known is None:
             raise
         return known

@@ -100,6 +100,14 @@ def test_outputs_of_a_withdrawn_dataset_are_not_taken(
     second = client.run("copy", inputs={"images": [image]}, reuse=True)
     assert second.get("reused") is None
     assert "withdrawn" in second["not_reused"]
+    ended = client.wait(second["id"])
+    assert ended["state"] == "COMPLETE", ended["detail"]
+    fresh = client.show(ended["outputs"][0]["id"])["dataset"]
+    assert fresh != file["dataset"]
+    client.post(f"datasets/{fresh}/withdraw", {"reason": "another mistake"})
+    third = ran(client, image)
+    assert client.show(third["outputs"][0]["id"])["dataset"] not in (fresh, file["dataset"])
+    assert client.post("check")["valid"] is True
 
 
 def test_results_of_a_revoked_pipeline_are_not_taken(
