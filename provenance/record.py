@@ -108,6 +108,8 @@ _MEMBERS: dict[str, str] = {
     "orcid": SILLAGE + "orcid",
     "path": v.LOCATION,
     "query": SILLAGE + "query",
+    "reason": SILLAGE + "reason",
+    "reused": SILLAGE + "reused",
     "ror": SILLAGE + "ror",
     "role": SILLAGE + "role",
     "runner": SILLAGE + "runner",
@@ -122,7 +124,10 @@ _MEMBERS: dict[str, str] = {
 }
 """Members of documents that are attributes as they stand."""
 _ATTRIBUTES = {name: Identifier(iri) for name, iri in _MEMBERS.items()}
-_WHOLE = {name: Identifier(SILLAGE + name) for name in ("environment", "parameters", "record")}
+_WHOLE = {
+    name: Identifier(SILLAGE + name)
+    for name in ("certificate", "codemeta", "descriptor", "environment", "parameters", "record")
+}
 """Members that are carried whole, as JSON."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ontology.errors import InvalidRequestError, NotAcceptableError
 from provenance.collector import paused_collector
-from provenance.formats import jsonld, provjson, provn, turtle
+from provenance.formats import jsonld, provjson, provn, provxml, turtle
 from provenance.model import ProvDocument
 
 
@@ -85,11 +85,28 @@ FORMATS: dict[str, Format] = {
             writer=jsonld.write,
             reader=jsonld.read,
         ),
+        Format(
+            name="xml",
+            title="PROV-XML",
+            media_types=("application/provenance+xml", "application/xml", "text/xml"),
+            extension=".provx",
+            writer=provxml.write,
+            reader=provxml.read,
+        ),
     )
 }
 """The formats by name."""
 
-_ALIASES = {"provjson": "json", "prov-json": "json", "provn": "n", "prov-n": "n", "ttl": "turtle", "json-ld": "jsonld"}
+_ALIASES = {
+    "provjson": "json",
+    "prov-json": "json",
+    "provn": "n",
+    "prov-n": "n",
+    "provx": "xml",
+    "prov-xml": "xml",
+    "ttl": "turtle",
+    "json-ld": "jsonld",
+}
 
 
 def find_format(name: str) -> Format:

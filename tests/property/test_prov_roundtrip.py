@@ -6,10 +6,10 @@ import contextlib
 import string
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from ontology.errors import InvalidRequestError
+from ontology.errors import InvalidRequestError, NotAcceptableError
 from provenance import vocabulary as v
 from provenance.formats import FORMATS, read, write
 from provenance.model import Identifier, Literal, ProvDocument
@@ -106,12 +106,22 @@ def fill(draw: st.DrawFn, container: object) -> None:
         container.add(one)  # type: ignore[attr-defined]
 
 
+def written_or_rejected(document: ProvDocument, name: str) -> bytes:
+    """XML 1.0 has no control characters; every other format must write whatever it is given."""
+    if name != "xml":
+        return write(document, name)
+    try:
+        return write(document, name)
+    except NotAcceptableError:
+        reject()
+
+
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @given(data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_document_comes_back_equal(name: str, data: st.DataObject) -> None:
     document = data.draw(documents(bundles=FORMATS[name].supports_bundles))
-    written = write(document, name)
+    written = written_or_rejected(document, name)
     assert read(written, name) == document
     assert write(read(written, name), name).decode()
 
