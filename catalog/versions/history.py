@@ -154,20 +154,30 @@ def _locations(repository: Repository, keys: Sequence[str], given: KnownLocation
     uuid = annex_uuid(repository)
     given = given or _look_up(repository, keys)
     tip, known = given.tip, _read_logs(repository, given.logs)
-    fresh = b"%ds 1 %b\n" % (int(time.time()), uuid)
-    here = b" 1 " + uuid
-    stream = [b"blob\nmark :2\ndata %d\n%b\n" % (len(fresh), fresh)]
     body: list[bytes] = []
     for key in keys:
-        log = known.get(key)
-        if log is None:
-            body.append(b"M 100644 :2 %b\n" % _quote(location_log(key)))
-        elif not any(line.endswith(here) for line in log.splitlines()):
-            merged = b"".join(line + b"\n" for line in log.splitlines() if not line.endswith(uuid)) + fresh
-            body.append(b"M 100644 inline %b\ndata %d\n%b\n" % (_quote(location_log(key)), len(merged), merged))
+        log = here_now(known.get(key), uuid)
+        if log is not None:
+            body.append(b"M 100644 inline %b\ndata %d\n%b\n" % (_quote(location_log(key)), len(log), log))
     if not body:
         return []
-    return [*stream, *_commit_head(ANNEX_BRANCH, "update", tip, mark=False), *body, b"\ncheckpoint\n\n"]
+    return [*_commit_head(ANNEX_BRANCH, "update", tip, mark=False), *body, b"\ncheckpoint\n\n"]
+
+
+def here_now(log: bytes | None, uuid: bytes) -> bytes | None:
+    """Return a location log that says that a content is here (git-annex, "internals"); None where it says so already.
+
+    Args:
+        log: As it is; None where there is none.
+        uuid: Of the repository.
+    """
+    lines = (log or b"").splitlines()
+    if any(line.endswith(b" 1 " + uuid) for line in lines):
+        return None
+    return b"".join(line + b"\n" for line in lines if not line.endswith(uuid)) + b"%ds 1 %b\n" % (
+        int(time.time()),
+        uuid,
+    )
 
 
 def settle(repository: Repository) -> None:

@@ -12,7 +12,9 @@ import os
 import stat
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from catalog.versions.annex import find_object, hash_dirs, sha256e_key
@@ -31,6 +33,9 @@ _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 
 _FEW = 8
 """So many files are synchronised one by one; of more, all that the file system holds back is written at once."""
+
+_TOGETHER = 16
+"""So many files are synchronised at a time."""
 
 Fingerprint = tuple[int, ...]
 """Device, inode, size, time of modification, time of change: as long as they stay, so does the content."""
@@ -251,13 +256,17 @@ class AnnexObjects:
         if len(self._adopted) > _FEW:
             synchronise_all(Path(self._objects))
         else:
-            folders: set[str] = set()
-            for folder in self._adopted:
-                synchronise(f"{folder}/{os.path.basename(folder)}")
-                folders |= {folder, *map(str, Path(folder).parents[:3])}
-            for folder in sorted(folders, reverse=True):
-                synchronise(folder)
+            synchronise_each(self.unsynchronised())
+        self.synchronised()
+
+    def synchronised(self) -> None:
+        """Note that the disk keeps all that was adopted until now."""
         self._adopted.clear()
+
+    def unsynchronised(self) -> list[str]:
+        """Return the files and folders that the disk must keep for what was adopted."""
+        folders = {str(above) for folder in self._adopted for above in (folder, *Path(folder).parents[:3])}
+        return [*(f"{folder}/{os.path.basename(folder)}" for folder in self._adopted), *sorted(folders)]
 
     def _copy(self, source: int, target: str, size: int) -> tuple[str, int]:
         """Clone where the disk can share blocks, else copy; the digest is that of what was written."""
@@ -332,6 +341,24 @@ def synchronise(path: str | Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def synchronise_each(paths: Iterable[str | Path]) -> None:
+    """Have the disk keep several files and folders: all at a time, because most of it is waiting for the same writes.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    for _ in _synchronisers().map(synchronise, dict.fromkeys(map(str, paths))):
+        pass
+
+
+@cache
+def _synchronisers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_TOGETHER, thread_name_prefix="synchronise")
+
+
+os.register_at_fork(after_in_child=_synchronisers.cache_clear)
 
 
 def synchronise_all(path: Path) -> None:

@@ -26,6 +26,7 @@ from catalog.versions.history import (
 )
 from catalog.versions.objects import AnnexObjects, Fingerprint, full_disk_reported
 from catalog.versions.run_record import run_message
+from catalog.versions.small_commit import MOST, SmallCommit
 from catalog.versions.surroundings import Surroundings
 from catalog.versions.working_tree import Change, apply_changes, heal
 from ontology.errors import BackendUnavailableError, ConflictError, InvalidRequestError, NotFoundError
@@ -88,7 +89,8 @@ class _Look:
 
     parent: str
     places: Places
-    locations: KnownLocations
+    locations: KnownLocations | None = None
+    small: SmallCommit | None = None
 
 
 def save_outputs(
@@ -133,15 +135,16 @@ def _commit(
             if prepared:
                 # By itself, so that repeating the run does not begin with changing what it needs.
                 text = "Add what runs are repeated with\n"
-                parent = _apply(repository, prepared, parent=parent, message=text, known=seen.locations)
+                parent = _apply(repository, prepared, seen, around.objects, parent=parent, message=text)
+                seen = _Look(parent, seen.places)
             changes = _changes(seen.places, blobs)
             if not changes:
+                around.objects.synchronise()
                 return _last_commit(repository, parent, blobs[:count])
             identifier = lasting_id(repository) if record is not None else None
             paths = [blob.path for blob in blobs[:count]]
             text = run_message(message, record, datalad_id=identifier, outputs=paths)
-            known = None if prepared else seen.locations
-            return _apply(repository, changes, parent=parent, message=text, known=known)
+            return _apply(repository, changes, seen, around.objects, parent=parent, message=text)
         except BackendUnavailableError:
             found = head(repository)
             if found is None or found[0] == parent:
@@ -150,16 +153,24 @@ def _commit(
 
 
 def _apply(
-    repository: Repository, changes: Sequence[Change], *, parent: str, message: str, known: KnownLocations | None
+    repository: Repository, changes: Sequence[Change], seen: _Look, objects: AnnexObjects, *, parent: str, message: str
 ) -> str:
-    with apply_changes(repository, changes, {}):
+    """Commit changes and have the working tree follow; contents reach the disk before the commit does."""
+    blobs = [change.blob for change in changes]
+    small = seen.small if len(blobs) <= MOST else None
+    with apply_changes(repository, changes, {}, at_once=small is None) as note:
+        if small is not None:
+            name = small.commit(blobs, message=message, before=[*note, *objects.unsynchronised()])
+            objects.synchronised()
+            return name
+        objects.synchronise()
         return commit(
             repository,
             branch=current_branch(repository),
             parent=parent,
             message=message,
-            blobs=[change.blob for change in changes],
-            known=known,
+            blobs=blobs,
+            known=seen.locations,
         )
 
 
@@ -204,7 +215,6 @@ def _take_in(repository: Repository, objects: AnnexObjects, outputs: Sequence[Ou
         # Most of the time goes into making folders, which the file system does for several at a time.
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="outputs") as pool:
             blobs = list(pool.map(take, outputs))
-    objects.synchronise()
     return blobs
 
 
@@ -217,15 +227,18 @@ def _committed_key(repository: Repository, path: str, sha256: str) -> str:
 
 
 def _look(repository: Repository, blobs: Sequence[Blob], whole: Sequence[str]) -> _Look:
-    """Ask git once for all that is to be known: HEAD, the paths to be written, and the locations of their keys.
+    """See all that is to be known at once: HEAD, the paths to be written, and the locations of their keys.
 
     Raises:
         BackendUnavailableError: The dataset has no commit, or no branch git-annex.
     """
-    settle(repository)
     folders = {folder for blob in blobs for folder in _folders(blob.path)}
     folders |= {folder for path in whole for folder in (path, *_folders(path))}
     paths = [*(blob.path for blob in blobs), *sorted(folders)]
+    if len(blobs) <= MOST:
+        small = SmallCommit(repository)
+        return _Look(small.parent, small.places(paths), small=small)
+    settle(repository)
     keys = sorted({blob.key for blob in blobs if blob.key is not None})
     asked = ["HEAD", ANNEX_BRANCH, *(f"HEAD:{path}" for path in paths)]
     found = look_up(repository, [*asked, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)])

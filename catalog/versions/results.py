@@ -18,7 +18,7 @@ from catalog.versions.surroundings import Surroundings
 from ontology.errors import NotFoundError
 
 BIDS_VERSION = "1.11.0"
-_NOT_BIDS = "*.html\n**/figures/**\n**/*_desc-*.json\n*.npz\n"
+_NOT_BIDS = "*.html\n**/figures\n**/*_desc-*.json\n*.npz\n"
 _ATTRIBUTES = ATTRIBUTES + b"/code/** annex.largefiles=largerthan=1MiB\n/.gitmodules annex.largefiles=nothing\n"
 _BESIDE = ("code/", "sourcedata/", ".datalad/")
 _OWN = frozenset({"dataset_description.json", "README.md", ".bidsignore", ".gitattributes", ".gitmodules"})

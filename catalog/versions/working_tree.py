@@ -18,8 +18,11 @@ from pathlib import Path
 from catalog.versions.git import Repository
 from catalog.versions.git_tree import LINK, SUBMODULE, GitTree
 from catalog.versions.history import Blob, blob_oid, head, write_blob
+from catalog.versions.objects import synchronise_each
 
 _PENDING = "pending.json"
+_LARGE_INDEX = 300_000
+"""Bytes; about two thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,26 @@ class Change:
 
 
 @contextlib.contextmanager
-def apply_changes(repository: Repository, changes: Sequence[Change], gone: Mapping[str, str]) -> Iterator[None]:
+def apply_changes(
+    repository: Repository, changes: Sequence[Change], gone: Mapping[str, str], *, at_once: bool = True
+) -> Iterator[list[Path]]:
     """Run the block, which commits the changes; then have working tree and index follow.
+
+    Args:
+        repository: The dataset.
+        changes: What is written.
+        gone: The name of the blob at each path that is removed.
+        at_once: Have the disk keep the note of all that now; else the block does, with the paths that it is given.
 
     Raises:
         OSError: The disk refused.
     """
     note = repository.git_dir / "sillage" / _PENDING
     before = {change.blob.path: change.before for change in changes} | dict(gone)
-    _write_durably(note, json.dumps(before).encode())
-    yield
+    _write_whole(note, json.dumps(before).encode())
+    if at_once:
+        synchronise_each([note, note.parent])
+    yield [note, note.parent]
     _follow(repository, [change.blob for change in changes], before)
     lines = [_index_line("0", "0" * 40, path) for path in gone]
     lines += [_index_line(change.blob.mode, change.blob.oid, change.blob.path) for change in changes]
@@ -136,9 +149,14 @@ def _remove_empty_parents(root: Path, path: str) -> None:
 
 
 def _update_index(repository: Repository, lines: Sequence[bytes]) -> None:
-    if not (repository.git_dir / "index").exists():
+    index = repository.git_dir / "index"
+    if not index.exists():
         repository.git("read-tree", "HEAD", config={"core.protectNTFS": "false"})
-    repository.git("update-index", "-z", "--index-info", given=b"".join(lines), config={"core.protectNTFS": "false"})
+    config = {"core.protectNTFS": "false"}
+    if index.stat().st_size > _LARGE_INDEX or any(repository.git_dir.glob("sharedindex.*")):
+        # Only what has changed lately is written anew (git-update-index(1), "Split index").
+        config["core.splitIndex"] = "true"
+    repository.git("update-index", "-z", "--index-info", given=b"".join(lines), config=config)
 
 
 def _remove_stale_lock(repository: Repository) -> None:
@@ -152,10 +170,7 @@ def _index_line(mode: str, oid: str, path: str) -> bytes:
     return b"%b %b\t%b\0" % (mode.encode(), oid.encode(), os.fsencode(path))
 
 
-def _write_durably(place: Path, content: bytes) -> None:
+def _write_whole(place: Path, content: bytes) -> None:
     temporary = place.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_bytes(content)
     os.replace(temporary, place)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from catalog.versions import outputs as outputs_module
 from catalog.versions.model import Versioned
 from catalog.versions.run_record import read_run_record, run_message
 from catalog.versions.store import DataStore
@@ -182,7 +181,7 @@ def test_a_full_disk_saves_nothing_and_can_be_repeated(
     def full(*_: object, **__: object) -> str:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(outputs_module, "commit", full)
+    monkeypatch.setattr("catalog.versions.small_commit.move_branches", full)
     with pytest.raises(StorageFullError):
         store.save_outputs(derivative.path, [output], message="x", run_record=None)
     assert store.take_in(derivative.path).commit == derivative.commit
@@ -197,6 +196,8 @@ from pathlib import Path
 import catalog.versions.{module} as module
 from catalog.versions.store import DataStore
 original = getattr(module, "{name}")
+if "{module}.{name}" == "outputs.commit":
+    module.MOST = 0
 def replacement(*args, **kwargs):
     if {after}: original(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -210,7 +211,13 @@ POINTS = [
     ("objects", "_digest", True),
     ("outputs", "_take_in", True),
     ("outputs", "_changes", True),
-    ("working_tree", "_write_durably", True),
+    ("working_tree", "_write_whole", True),
+    ("small_commit", "synchronise_each", False),
+    ("small_commit", "move_branches", False),
+    ("branches", "_lock", True),
+    ("branches", "synchronise_each", True),
+    ("branches", "synchronise", True),
+    ("small_commit", "move_branches", True),
     ("outputs", "commit", False),
     ("outputs", "commit", True),
     ("working_tree", "_written_afresh", True),
