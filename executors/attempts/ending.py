@@ -15,6 +15,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from executors.attempts.containers import end_container, first_process
 from executors.attempts.folder import TaskFolder
@@ -78,8 +79,8 @@ def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
         gone = _wait_for_end(first, patience_s)
         if not folder.contained:
             return gone
-    elif folder.sandboxed and not folder.contained and _reported(folder) is not None:
-        return True
+    elif folder.sandboxed and not folder.contained and (reported := _reported(folder)) is not None:
+        return not _is_ending(reported) or _wait_for_end(reported, patience_s)
     gone = _sweep_strays(folder, patience_s)
     return end_container(folder) and gone
 
@@ -104,6 +105,19 @@ def end_at_once(folder: TaskFolder, wrapper: int) -> bool:
     """Kill a task that nobody watches, wrapper and all; False when something will not die."""
     send([wrapper], signal.SIGKILL)
     return sweep(folder)
+
+
+def _is_ending(pid: int) -> bool:
+    """Tell whether a process is in the middle of its end: it has no memory any more, and so no environment.
+
+    The first process of a namespace gives back its memory a moment before it takes all others with it.
+    """
+    try:
+        return not Path(f"/proc/{pid}/environ").read_bytes()
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
 
 
 def _wait_for_end(pid: int, patience_s: float) -> bool:
