@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import subprocess
 import sys
@@ -33,7 +35,8 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _importer(folder: Path) -> Iterator[Importer]:
+@contextlib.contextmanager
+def _importing(folder: Path) -> Iterator[Importer]:
     hidden = {module: sys.modules.pop(module) for module in _own_modules(folder) if module in sys.modules}
     before = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
@@ -47,27 +50,32 @@ def _importer(folder: Path) -> Iterator[Importer]:
 
 @pytest.fixture
 def qc(bundled: Path) -> Iterator[Importer]:
-    yield from _importer(bundled / "image-qc")
+    with _importing(bundled / "image-qc") as importer:
+        yield importer
 
 
 @pytest.fixture
 def t2_map(bundled: Path) -> Iterator[Importer]:
-    yield from _importer(bundled / "t2-map")
+    with _importing(bundled / "t2-map") as importer:
+        yield importer
 
 
 @pytest.fixture
 def latent(bundled: Path) -> Iterator[Importer]:
-    yield from _importer(bundled / "latent-map")
+    with _importing(bundled / "latent-map") as importer:
+        yield importer
 
 
 @pytest.fixture
 def trainer(bundled: Path) -> Iterator[Importer]:
-    yield from _importer(bundled / "anomaly-autoencoder-train")
+    with _importing(bundled / "anomaly-autoencoder-train") as importer:
+        yield importer
 
 
 @pytest.fixture
 def detector(bundled: Path) -> Iterator[Importer]:
-    yield from _importer(bundled / "anomaly-autoencoder")
+    with _importing(bundled / "anomaly-autoencoder") as importer:
+        yield importer
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +92,23 @@ def run_pipeline(bundled: Path) -> Callable[..., subprocess.CompletedProcess[str
             timeout=240,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_here(bundled: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a pipeline's script in this process: PyTorch is imported once for all tests, and not for each run."""
+
+    def run(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        said, errors = io.StringIO(), io.StringIO()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.chdir(cwd))
+            stack.enter_context(contextlib.redirect_stdout(said))
+            stack.enter_context(contextlib.redirect_stderr(errors))
+            importer = stack.enter_context(_importing(bundled / name))
+            code = importer("run").main([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess([name], code, said.getvalue(), errors.getvalue())
 
     return run
 

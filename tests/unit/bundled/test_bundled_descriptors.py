@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from executors.pipelines.bundled import bundled_files, list_bundled
+from executors.comparison import parse_reference
+from executors.pipelines.bundled import bundled_files, bundled_reference, list_bundled
 
 BUNDLED = Path(__file__).parents[3] / "executors" / "pipelines" / "bundled"
 NAMES = list_bundled()
@@ -56,6 +57,17 @@ def test_script_and_descriptor_agree(name: str) -> None:
         if "default-value" in item:
             default = ast.literal_eval(re.search(r"default=(\"\w+\"|[\d.e-]+)", declared[1])[1])
             assert default == item["default-value"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pipeline_has_a_sound_and_small_reference_case(name: str) -> None:
+    document, files = bundled_reference(name) or pytest.fail("there is none")
+    case = parse_reference(document, list(files))
+    assert sum(map(len, files.values())) < 400_000
+    # What is there is used, and something is compared by what is in it.
+    assert set(case.files) == set(files)
+    assert any(wanted.file for wanted in case.expected)
+    assert (BUNDLED / name / "reference" / "make.py").exists()
 
 
 def test_nothing_that_is_shared_lies_twice_or_is_used_once() -> None:

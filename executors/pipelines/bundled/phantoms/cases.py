@@ -68,7 +68,7 @@ def write_case(case: Case, folder: Path) -> None:
         # Where a certification mounts them: outputs that name their sources must not depend on this machine.
         mounted = Path(name) / "inputs" / "reference"
         shutil.copytree(folder / "inputs", mounted)
-        subprocess.run(_command(case, mounted), cwd=work, env=_environment(), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command_of(case, mounted), cwd=work, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         expected = [_keep(output, work, folder) for output in case.outputs]
     told = {
         "format": FORMAT,
@@ -94,10 +94,11 @@ def _keep(output: Output, work: Path, folder: Path) -> dict[str, Any]:
     return told
 
 
-def _command(case: Case, mounted: Path) -> list[str]:
+def command_of(case: Case, mounted: Path, pipeline: Path | None = None) -> list[str]:
+    """Return the command line of a case whose inputs are mounted; the pipeline's scripts may lie elsewhere."""
     descriptor = json.loads((BUNDLED / case.pipeline / "descriptor.json").read_text(encoding="utf-8"))
     flags = {item["id"]: item.get("command-line-flag") for item in descriptor["inputs"]}
-    command = [sys.executable, str(BUNDLED / case.pipeline / "run.py")]
+    command = [sys.executable, str((pipeline or BUNDLED / case.pipeline) / "run.py")]
     for name, paths in case.inputs.items():
         command += [flags[name], *(str(mounted / Path(path).relative_to("inputs")) for path in paths)]
     for name, value in case.parameters.items():

@@ -15,6 +15,8 @@ table { border-collapse: collapse; }
 th { text-align: left; font-weight: normal; padding: 0.1rem 1.5rem 0.1rem 0; }
 thead th { border-bottom: 1px solid; }
 td, th + th { text-align: right; padding: 0.1rem 1.5rem 0.1rem 0; font-variant-numeric: tabular-nums; }
+td:last-child, th:last-child { padding-right: 0; }
+@media (max-width: 32rem) { th, td, th + th { padding-right: 0.75rem; } }
 .remark { border-left: 4px solid #c9792b; padding-left: 0.75rem; }
 .ramp { display: inline-block; width: 8rem; height: 0.7em; }
 svg { max-width: 100%; }

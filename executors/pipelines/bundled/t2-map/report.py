@@ -82,13 +82,14 @@ def _summary(measures: Mapping[str, float | int | None], maps: Maps, name: str) 
 def _unfitted(maps: Maps) -> str:
     measures = maps.measures()
     rows = [[text, str(maps.count(code))] for code, text in STATUS.items() if code]
-    rows += [
+    counts = table_html(["", "voxels"], rows)
+    rows = [
         ["part fitted", number(measures["fitted_fraction"])],
         ["median R²", number(measures["r_squared_median"], 4)],
         ["median residual", number(measures["residual_sd_median"])],
         ["noise", number(measures["noise_sd"])],
     ]
-    return table_html(["", "voxels"], rows)
+    return f"<div>{counts}{table_html([], rows)}</div>"
 
 
 def histogram(maps: Maps) -> str:

@@ -129,6 +129,8 @@ def write(maps: Maps, out: Path) -> None:
 def _about(train: Train) -> dict[str, Any]:
     return {
         "Sources": [source_path(path) for path in train.paths],
+        # Scalp and eyes are fitted as well.
+        "SkullStripped": False,
         "GeneratedBy": {"Name": NAME, "Version": VERSION},
     }
 
