@@ -29,6 +29,7 @@ class Permission(StrEnum):
     REGISTER_PIPELINE = "pipeline.register"
     CERTIFY = "pipeline.certify"
     RUN = "task.run"
+    ALLOW_LEAKAGE = "task.allow-leakage"
     AUDIT = "audit.read"
     MANAGE_ACCESS = "access.manage"
     MAINTAIN = "catalog.maintain"
@@ -66,7 +67,10 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.READER: _READER,
     Role.CONTRIBUTOR: _READER | {Permission.WRITE, Permission.READ_DATA},
     Role.STEWARD: _READER
-    | {Permission.WRITE, Permission.READ_DATA, Permission.WITHDRAW, Permission.PUBLISH, Permission.LOAD_TERMS},
+    | {
+        *(Permission.WRITE, Permission.READ_DATA, Permission.WITHDRAW, Permission.PUBLISH, Permission.LOAD_TERMS),
+        Permission.ALLOW_LEAKAGE,
+    },
     Role.OPERATOR: _READER | {Permission.READ_DATA, Permission.REGISTER_PIPELINE, Permission.RUN},
     Role.CERTIFIER: frozenset({Permission.COUNT, Permission.READ, Permission.CERTIFY}),
     Role.AUDITOR: frozenset({Permission.COUNT, Permission.READ, Permission.AUDIT}),

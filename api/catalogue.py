@@ -22,6 +22,7 @@ from api.engines import (
     write_mark,
 )
 from api.identity import Identity, grant_alias, new_token
+from api.model_memory import ModelMemory
 from api.rebuilding import Rebuilding
 from api.settings import Settings, load_settings, refusal_of, split_account, write_engines
 from api.task_news import TaskNews
@@ -59,6 +60,7 @@ class Catalogue:
     record: Record
     task_news: TaskNews = field(default_factory=TaskNews)
     paces: Paces = field(default_factory=Paces)
+    model_memory: ModelMemory = field(default_factory=ModelMemory)
     before_close: list[Callable[[], None]] = field(default_factory=list)
     rebuilding: Rebuilding = field(default_factory=Rebuilding)
     _search: SearchIndex | None = None

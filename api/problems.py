@@ -27,6 +27,7 @@ STATUS: dict[type[errors.SillageError], int] = {
     errors.UnauthenticatedError: 401,
     errors.NotPermittedError: 403,
     errors.NotCertifiedError: 403,
+    errors.LeakageError: 403,
     errors.NotFoundError: 404,
     errors.WithdrawnError: 410,
     errors.ConflictError: 409,

@@ -179,6 +179,23 @@ class RunPipeline(Body):
     parameters: dict[str, Any] = Field(default_factory=dict)
     runner: str | None = None
     reuse: bool = Field(default=False, description="Take over the outputs of identical work that is done.")
+    allow_leakage: str | None = Field(
+        default=None,
+        min_length=3,
+        max_length=2000,
+        description="Why a model may be used on people whom it was trained on; it is kept in the task.",
+    )
+
+
+class RegisterModel(Body):
+    """Register a model that was not trained here."""
+
+    file: str = Field(description="Id of the file with its weights, or a path on the server's machine.")
+    architecture: str = Field(min_length=1, max_length=200, description="What kind of model it is.")
+    framework: str | None = Field(default=None, max_length=200, description="What it was made with.")
+    trained_on: list[str] = Field(default_factory=list, description="Cohorts of those whom it was trained on.")
+    ancestors: list[str] = Field(default_factory=list, description="Models that it began from.")
+    training_data_unknown: bool = Field(default=False, description="It is not known whom all it was trained on.")
 
 
 class AddRule(Body):

@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         default="warn",
         description="Pipelines without a certificate in force: `allow` them, `warn` in every task, or `refuse` them.",
     )
+    leakage: Literal["record", "warn", "refuse"] = Field(
+        default="warn",
+        description="Models that are used on people whom they were trained on: `record` it in the task, `warn` in its "
+        "remarks as well, or `refuse` the task.",
+    )
     certificate_days: int = Field(
         default=365, ge=1, le=3650, description="Days that a certificate holds unless another number is asked for."
     )

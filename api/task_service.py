@@ -17,12 +17,13 @@ from api.catalogue import Catalogue
 from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
 from api.operations.derivatives import keep_outputs
 from api.operations.issuing import concluded
+from api.operations.models import trained
 from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
 from catalog.model import Commit, Durability, MustBeAt, Put, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.runner import STREAMS, Runner
-from executors.states import EventKind, IllegalTransitionError, TaskState
+from executors.states import EventKind, IllegalTransitionError, TaskState, unheard
 from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
@@ -127,6 +128,8 @@ class TaskService:
             if event.attempt != task.document["attempt"]:
                 return
             event = fitted(task, event)
+            if self._catch_up(task, event):
+                continue
             try:
                 state = event.apply(TaskState(task.document["state"]))
             except IllegalTransitionError:
@@ -145,6 +148,18 @@ class TaskService:
                 self._let_go(task)
             return
 
+    def _catch_up(self, task: Record, event: TaskEvent) -> bool:
+        """Record what must have happened before an event and was never heard of; tell whether anything was."""
+        state = TaskState(task.document["state"])
+        kind = unheard(state, event.kind)
+        if kind is None:
+            return False
+        time = (event.record or {}).get("started") or event.time
+        missed = TaskEvent(kind=kind, state=None, attempt=event.attempt, time=str(time))
+        with suppress(RequirementFailedError):
+            self._record(task, missed, missed.apply(state))
+        return True
+
     def _record(self, task: Record, event: TaskEvent, state: TaskState) -> None:
         document = _after(task.document, event, state) | at_start(self._catalogue, task, event)
         if event.reason == "exit-code":
@@ -159,19 +174,20 @@ class TaskService:
                 failed = replace(failed, reason="output-refused", detail=error.detail)
                 self._record(task, failed, TaskState.EXECUTOR_ERROR)
                 return
+        models, required = trained(self._catalogue, task, event, puts)
         if event.kind is EventKind.COMPLETE:
             document["work"] = self._work(task, event)
         final = state.is_final
         if final:
             members, issued = concluded(self._catalogue, task, event, puts)
             document |= members
-            puts = [*puts, *issued]
+            puts = [*puts, *models, *issued]
         self._catalogue.repository.commit(
             Commit(
                 principal=task.document["principal"],
                 action=f"task.{event.kind}",
                 changes=[task_put(self._catalogue, task.id, document), *puts],
-                requirements=[MustBeAt(task.id, task.version)],
+                requirements=[MustBeAt(task.id, task.version), *required],
                 durability=Durability.FULL if final else Durability.PROCESS,
             )
         )

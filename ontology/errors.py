@@ -87,6 +87,14 @@ class NotCertifiedError(NotPermittedError):
     title = "The pipeline is not certified"
 
 
+class LeakageError(NotPermittedError):
+    """The task would use a model on people of its training, and the policy refuses that: ``params['leakage']``."""
+
+    code = "leakage"
+    title = "The model was trained on these people"
+    advice = "Use other people, such as the part of a split that was kept for testing; `sillage model check` names who."
+
+
 class NotFoundError(SillageError):
     """Absent, or not to be seen by this principal; the two are never told apart."""
 

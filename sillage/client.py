@@ -255,6 +255,7 @@ class Client:
         select: Mapping[str, str] | None = None,
         choose: Mapping[str, str] | None = None,
         reuse: bool = False,
+        allow_leakage: str | None = None,
     ) -> dict[str, Any]:
         """Submit a pipeline; returns at once with the task, or the batch of tasks."""
         body = {
@@ -267,6 +268,8 @@ class Client:
             "choose": dict(choose or {}),
             "reuse": reuse,
         }
+        if allow_leakage:
+            body["allow_leakage"] = allow_leakage
         answer: dict[str, Any] = self.post("tasks", body)
         return answer
 

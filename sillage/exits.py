@@ -51,6 +51,7 @@ _CODES = {
     "unauthenticated": Exit.NOT_FOUND,
     "not-permitted": Exit.NOT_FOUND,
     "not-certified": Exit.NOT_FOUND,
+    "leakage": Exit.NOT_FOUND,
     "not-found": Exit.NOT_FOUND,
     "withdrawn": Exit.NOT_FOUND,
     "conflict": Exit.CONFLICT,

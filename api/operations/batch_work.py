@@ -13,6 +13,7 @@ from api.access import Principal
 from api.catalogue import Catalogue
 from api.operations.batches import REFUSALS, Phase, batch_put
 from api.operations.candidates import read_choices
+from api.operations.leakage import remark, screened
 from api.operations.planning import Plan, PlannedTask, Planner
 from api.operations.reuse import reused
 from api.operations.task_specs import state_node, task_put
@@ -30,12 +31,13 @@ CHUNK = 200
 """Items that are planned, cancelled or tried again in one commit."""
 _SHARED = (
     *("name", "pipeline", "pipeline_name", "pipeline_version", "level", "cohort", "parameters", "runner", "principal"),
-    *("certificate", "choices", "remarks", "reuse"),
+    *("certificate", "choices", "remarks", "reuse", "allow_leakage"),
 )
 
 
 def task_document(task: PlannedTask, common: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of a task that waits in the queue."""
+    warned = remark(task.leakage)
     return {
         **common,
         "label": task.label,
@@ -47,6 +49,8 @@ def task_document(task: PlannedTask, common: Mapping[str, Any]) -> dict[str, Any
         "outputs": [],
         "exit_code": None,
         "creation_time": utc_now(),
+        "leakage": task.leakage,
+        "remarks": [*common.get("remarks", ()), *([warned] if warned else [])],
     }
 
 
@@ -99,6 +103,7 @@ def plan_some(
     chunk = members[position : position + limit]
     catalogue.refresh_search()
     plan = _planner(catalogue, principal, document).plan_members(chunk, document["named"])
+    plan = screened(catalogue, principal, plan, document)
     if not position and len(chunk) == len(members) and not plan.tasks:
         raise ValidationFailedError(
             f"{document['pipeline_name']} can run on nobody in this cohort", params={"problems": plan.refused}

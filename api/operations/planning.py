@@ -34,6 +34,7 @@ class PlannedTask:
         inputs: Its files.
         datasets: Which datasets these come from.
         part: Number of the task among several for one participant, from 0.
+        leakage: What was found of models among its inputs (:mod:`api.operations.leakage`); None where there is none.
     """
 
     label: str
@@ -41,6 +42,7 @@ class PlannedTask:
     inputs: Sequence[PlannedInput]
     datasets: frozenset[str]
     part: int = 0
+    leakage: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

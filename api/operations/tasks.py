@@ -13,6 +13,7 @@ from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, t
 from api.operations.batches import change_batch
 from api.operations.candidates import choices_document, read_choices
 from api.operations.input_files import PlannedInput
+from api.operations.leakage import refused, screened
 from api.operations.openings import with_openings
 from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.pipelines import environment_for, pinned_of
@@ -56,11 +57,13 @@ def submit(
     reuse: bool = False,
     select: Mapping[str, str] | None = None,
     choose: Mapping[str, str] | None = None,
+    allow_leakage: str | None = None,
 ) -> dict[str, Any]:
     """Submit a pipeline: one task, or a batch with one per participant; return before they have run.
 
     Of a batch the first items are planned now, so that what is wrong with all of them is refused at once; a worker of
     the service plans the others. With ``reuse`` a task that was done before takes over its outputs and is not run.
+    With ``allow_leakage``, a reason, a model may be used on people whom it was trained on where the policy is not to.
 
     Raises:
         NotPermittedError: The caller may not run pipelines, or not on these data.
@@ -68,13 +71,12 @@ def submit(
         ValidationFailedError: It can run on nobody; ``problems`` says why for each participant.
     """
     principal.require(Permission.RUN)
+    if allow_leakage:
+        principal.require(Permission.ALLOW_LEAKAGE)
     version = version_of(catalogue, principal, pipeline)
     descriptor = PipelineDescriptor.parse(version.document["descriptor"])
     frozen = _cohort(catalogue, principal, cohort) if cohort else None
     name = runner or catalogue.settings.runner
-    catalogue.runner(name)
-    found = certificates.admit(catalogue, version)
-    warning = certificates.warning(catalogue, version, found)
     given = read_parameters(descriptor, parameters or {})
     descriptor.check_parameters(given)
     _require_runnable(catalogue, version, descriptor, name)
@@ -86,10 +88,10 @@ def submit(
         "parameters": given,
         "runner": name,
         "principal": principal.agent,
-        "certificate": found.to_json(),
-        "remarks": [remark for remark in (warning, deprecation_notice(version)) if remark],
+        **_standing_members(catalogue, version),
         "reuse": reuse,
         "choices": said,
+        **({"allow_leakage": allow_leakage} if allow_leakage else {}),
     }
     planner = Planner(catalogue, principal, descriptor, parameters=given, choices=read_choices(said))
     return show(catalogue, principal, _write(catalogue, principal, planner, common, frozen, inputs or {}))
@@ -112,6 +114,17 @@ def _plan_members(version: Record, descriptor: PipelineDescriptor, given: Mappin
     }
 
 
+def _standing_members(catalogue: Catalogue, version: Record) -> dict[str, Any]:
+    """Return the members of a task that say how its pipeline stands.
+
+    Raises:
+        NotCertifiedError: The policy is ``refuse``, and it is not certified.
+    """
+    found = certificates.admit(catalogue, version)
+    remarks = (certificates.warning(catalogue, version, found), deprecation_notice(version))
+    return {"certificate": found.to_json(), "remarks": [remark for remark in remarks if remark]}
+
+
 def _write(
     catalogue: Catalogue,
     principal: Principal,
@@ -125,7 +138,9 @@ def _write(
     if cohort is not None and common["level"] != "group" and (len(members) > 1 or planner.splits):
         named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs))}
         return submit_batch(catalogue, principal, batches.batch_document(common, cohort, named=named), members)
-    plan = planner.plan(cohort=cohort, named=inputs)
+    plan = screened(catalogue, principal, planner.plan(cohort=cohort, named=inputs), common)
+    if not plan.tasks:
+        raise refused(plan)
     put = queued_put(catalogue, principal, task_document(plan.tasks[0], common))
     catalogue.repository.commit(Commit(principal=principal.agent, action="task.submit", changes=[put]))
     if not TaskState(put.document["state"]).is_final:

@@ -43,6 +43,7 @@ def submit(body: RunPipeline, catalogue: Open, principal: Caller) -> Any:
         parameters=body.parameters,
         runner=body.runner,
         reuse=body.reuse,
+        allow_leakage=body.allow_leakage,
     )
 
 

@@ -113,7 +113,9 @@ _NOBODY: Final = frozenset(
 )
 _APART: Final = re.compile(r"[;,|\s]+")
 _CHUNK: Final = 500
-_Node = str | tuple[str, ...]
+BondName = tuple[str, ...]
+"""What several participants can have in common: a family's name, a person's identifier, a label that is referred to."""
+_Node = str | BondName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,17 @@ def kinship(participants: Collection[str], repository: Repository, *, together: 
     return Kinship(groups=tuple(listed), asked=asked, properties=dict(sorted(used.items())), edges=edges)
 
 
+def bonds(record: Record) -> Iterator[tuple[bool, BondName]]:
+    """Yield what connects a participant to others by the usual properties, each with whether it means the same person.
+
+    Two participants that yield the same name are of one family, or one person.
+    """
+    yield False, _label_node(record.dataset, str(record.document.get("label")))
+    for statement in project(record).statements:
+        for node in _nodes(statement, record.dataset, FAMILY, RELATIVE):
+            yield statement.name in PERSON, node
+
+
 def straddling(parts: Mapping[str, str], groups: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], list[str]]]:
     """Yield each group of which some are in one part and some in another, with the names of these parts.
 
@@ -212,7 +225,7 @@ def _records(participants: Sequence[str], repository: Repository) -> Iterator[Re
 
 def _nodes(
     statement: Statement, dataset: str | None, families: Collection[str], relatives: Collection[str]
-) -> Iterator[_Node]:
+) -> Iterator[BondName]:
     """Yield what a value connects its participant to."""
     name = statement.name
     if statement.kind == "boolean" or (name not in PERSON and name not in families and name not in relatives):
@@ -235,7 +248,7 @@ def _kind_of(name: str) -> str:
     return name.removesuffix("_id")
 
 
-def _label_node(dataset: str | None, label: str) -> _Node:
+def _label_node(dataset: str | None, label: str) -> BondName:
     return ("label", dataset or "", fold(label).removeprefix("sub-"))
 
 

@@ -44,6 +44,10 @@ def run(
     param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Parameter, repeatable.")] = None,
     runner: Annotated[str | None, typer.Option(help="Runner; unset: the catalogue's own.")] = None,
     reuse: Annotated[bool, typer.Option(help="Take over the outputs of identical work that is done.")] = False,
+    allow_leakage: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Why a model may be used on people whom it was trained on."),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--no-wait", "--detach", help="Do not wait (a service does the work).")
     ] = False,
@@ -57,7 +61,14 @@ def run(
     rules = {"select": named_values(select, "--select"), "choose": named_values(choose, "--choose")}
     with session.client() as client:
         body = client.run(
-            pipeline, cohort=cohort, inputs=inputs, parameters=parameters, runner=runner, reuse=reuse, **rules
+            pipeline,
+            cohort=cohort,
+            inputs=inputs,
+            parameters=parameters,
+            runner=runner,
+            reuse=reuse,
+            allow_leakage=allow_leakage,
+            **rules,
         )
         if not detach:
             with session.output.progress(f"Running {pipeline} ...") as tell:
