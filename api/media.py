@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from ontology.errors import NotAcceptableError
 from provenance.formats import FORMATS
 
+EXPORTS: dict[str, str] = {
+    "ro-crate": "application/zip",
+    "ro-crate-metadata": "application/ld+json",
+    "bids-prov": "application/ld+json",
+}
+"""Exports of a lineage that are not PROV documents: their media types."""
+
 
 def accepted(accept: str) -> list[str]:
     """Return the media ranges of an ``Accept`` header, most wanted first; those with q=0 left out."""
@@ -33,18 +40,22 @@ def choose(accept: str, offered: Sequence[str]) -> str | None:
 
 
 def prov_format(name: str | None, accept: str) -> tuple[str, str]:
-    """Return the name and media type of the PROV format asked for.
+    """Return the name and media type of the format of provenance asked for.
 
     Raises:
         NotAcceptableError: No format has this name, or none of the media types wanted can be given.
     """
-    offered = {format.media_type: key for key, format in FORMATS.items()}
+    names = {**{key: format.media_type for key, format in FORMATS.items()}, **EXPORTS}
     if name is not None:
-        if name not in FORMATS:
+        if name not in names:
             raise NotAcceptableError(
-                f"{name!r} is not a PROV format", field="format", next_step=f"Choose one of: {', '.join(FORMATS)}."
+                f"{name!r} is not a PROV format", field="format", next_step=f"Choose one of: {', '.join(names)}."
             )
-        return name, FORMATS[name].media_type
+        return name, names[name]
+    # Where a media type is that of several formats, it is the PROV document that is given.
+    offered: dict[str, str] = {}
+    for key, media_type in names.items():
+        offered.setdefault(media_type, key)
     media = choose(accept, list(offered))
     if media is None:
         raise NotAcceptableError(

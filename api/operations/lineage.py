@@ -78,7 +78,11 @@ class Upstream:
 
 
 def export(catalogue: Catalogue, principal: Principal, reference: str, *, format: str) -> bytes:
-    """Return the full upstream PROV of a record in one of the formats of :mod:`provenance.formats`."""
+    """Return the full upstream PROV of a record in one of the formats of :mod:`provenance.formats`.
+
+    Raises:
+        NotAcceptableError: There is no such format, or it cannot say what the record rests on.
+    """
     return formats.write(upstream(catalogue, principal, reference).document(), format)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api.dependencies import Caller, Limit, Open
 from api.media import prov_format
-from api.operations import audit, evidence, lineage
+from api.operations import audit, evidence, lineage, run_exports
 
 router = APIRouter(prefix="/api/v1", tags=["provenance"])
 Depth = Annotated[int | None, Query(ge=0, description="At most so many steps; unset: all.")]
@@ -32,12 +32,19 @@ def export(
     id: str,
     catalogue: Open,
     principal: Caller,
-    format: Annotated[str | None, Query(description="json, n, turtle or jsonld; unset: by `Accept`.")] = None,
+    format: Annotated[
+        str | None,
+        Query(
+            description="json, n, turtle, trig, jsonld, xml, ro-crate, ro-crate-metadata or bids-prov; unset: by `Accept`."
+        ),
+    ] = None,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
-    """Export the full upstream provenance of a record as W3C PROV."""
+    """Export the full upstream provenance of a record: as W3C PROV, Workflow Run RO-Crate or BIDS-Prov."""
     name, media_type = prov_format(format, accept)
-    return Response(lineage.export(catalogue, principal, id, format=name), media_type=media_type)
+    content, file_name = run_exports.export(catalogue, principal, id, format=name)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'} if file_name else None
+    return Response(content, media_type=media_type, headers=headers)
 
 
 @router.get("/evidence/{id}", response_class=Response)

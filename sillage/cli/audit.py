@@ -45,11 +45,13 @@ def trace(
 def prov(
     context: typer.Context,
     id: Id,
-    format: Annotated[str, typer.Option(help="json, n, turtle or jsonld.")] = "json",
+    format: Annotated[str, typer.Option(help="json, n, turtle, trig, jsonld, xml, ro-crate or bids-prov.")] = "json",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; unset: standard output.")] = None,
 ) -> None:
-    """Export the full upstream provenance as W3C PROV."""
+    """Export the full upstream provenance: as W3C PROV, Workflow Run RO-Crate (zip) or BIDS-Prov."""
     session = session_of(context)
+    if output is not None and not output.parent.is_dir():
+        raise InvalidRequestError(f"{output.parent} is not a folder", field="--output")
     with session.client() as client:
         content = client.request("GET", f"/api/v1/prov/{segment(id)}", params={"format": format}).content
     if output is None:

@@ -117,7 +117,7 @@ def test_a_result_is_traced_both_ways(client: Client, batch: dict[str, Any]) -> 
     assert output in {n["id"] for n in down["nodes"]}
 
 
-@pytest.mark.parametrize("format", ["json", "n", "turtle", "jsonld"])
+@pytest.mark.parametrize("format", ["json", "n", "turtle", "trig", "jsonld", "xml"])
 def test_provenance_is_exported_in_every_format(client: Client, batch: dict[str, Any], format: str) -> None:
     output = batch["outputs"][0]["id"]
     content = client.request("GET", f"/api/v1/prov/{output}", params={"format": format}).content
