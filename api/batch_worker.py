@@ -169,6 +169,7 @@ class BatchWorker:
         """Let a batch wait while something that it needs is away, each time longer; say so on the batch."""
         course.pause_s = min(LONGEST_PAUSE_S, 2 * course.pause_s or LOOK_S)
         course.pause_until = time.monotonic() + course.pause_s
+        self._catalogue.paces.pause_planning(batch.id)
         if batch.document["held_back"] != error.detail:
             self._note(batch, {"held_back": error.detail}, "task.hold-batch")
 
@@ -205,7 +206,11 @@ class BatchWorker:
             course.members = [member["participant"] for member in cohort.document["members"]]
         principal = self._principal(batch)
         if principal is not None:
+            position = int(batch.document["position"])
+            self._catalogue.paces.begin_planning(batch.id)
             plan_some(self._catalogue, principal, batch, course.members)
+            looked_at = self._catalogue.repository.get(batch.id).document["position"] - position
+            self._catalogue.paces.note_planning(batch.id, looked_at)
         return True
 
     def _principal(self, batch: Record) -> Principal | None:

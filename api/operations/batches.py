@@ -15,7 +15,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
 from api.operations.task_specs import PENDING, state_node
-from api.operations.time_left import Estimate, time_left
+from api.operations.time_left import Estimate, Planning, time_left
 from api.task_paces import duration_of
 from api.wire import page_body, record_body
 from catalog.model import Change, Commit, Durability, MustBeAt, Page, Put, Record, Requirement
@@ -203,8 +203,12 @@ def _estimate(catalogue: Catalogue, batch: Record, counted: Mapping[TaskState, i
     begun = [task.document.get("start_time") for task in page.items]
     ages = [(now - datetime.fromisoformat(time)).total_seconds() for time in begun if time]
     unplanned = batch.document["size"] - batch.document["position"]
-    waiting = counted.get(TaskState.QUEUED, 0) + (unplanned if batch.document["phase"] == Phase.PLANNING else 0)
-    return time_left(durations, waiting=waiting, ages=ages, parallel=running)
+    planning = Planning(
+        items=unplanned if batch.document["phase"] == Phase.PLANNING else 0,
+        paces=catalogue.paces.of_planning(batch.id),
+    )
+    waiting = counted.get(TaskState.QUEUED, 0) + planning.items
+    return time_left(durations, waiting=waiting, ages=ages, parallel=running, planning=planning)
 
 
 def body(catalogue: Catalogue, principal: Principal, batch: Record) -> dict[str, Any]:

@@ -249,8 +249,7 @@ def test_a_runner_that_is_away_holds_a_batch_back_and_fails_nothing(
     monkeypatch.setattr("api.batch_worker.LOOK_S", 0.05)
     gated.away = True
     batch = client.run("copy", cohort=many, runner="noop")["id"]
-    until(lambda: shown(client, batch)["held_back"])
-    assert shown(client, batch)["held_back"] == "The cluster does not answer."
+    until(lambda: shown(client, batch)["held_back"] == "The cluster does not answer.")
     gated.away = False
     ended = end_all(client, gated, batch)
     assert (ended["counts"], ended["held_back"]) == ({"COMPLETE": PEOPLE - 1}, None)

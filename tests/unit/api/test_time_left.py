@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from api.operations.time_left import FEWEST, Estimate, time_left
-from api.task_paces import KEPT, Paces, duration_of
+from api.operations.time_left import FEWEST, Estimate, Planning, time_left
+from api.task_paces import KEPT, PIECES, Paces, duration_of
 
 
 def test_nothing_is_said_while_too_little_is_known() -> None:
@@ -73,3 +73,36 @@ def test_only_the_newest_durations_are_kept() -> None:
     assert paces.of("b")[0] == 10.0
     paces.forget("b")
     assert paces.of("b") == []
+
+
+def test_a_batch_is_not_done_before_it_is_planned() -> None:
+    left = Planning(items=9_000, paces=[0.03] * 4)
+    found = time_left([0.5] * 20, waiting=9_100, ages=[], parallel=100, planning=left)
+    assert found is not None
+    assert (round(found.low_s, 3), round(found.high_s, 3)) == (270.5, 270.5)
+    slow_tasks = time_left([600.0] * 20, waiting=9_100, ages=[], parallel=100, planning=left)
+    assert slow_tasks == time_left([600.0] * 20, waiting=9_100, ages=[], parallel=100)
+
+
+def test_pieces_of_planning_that_differ_widen_the_interval_and_one_says_nothing() -> None:
+    assert Planning(items=100, paces=[0.1]).estimate() is None
+    assert time_left([1.0] * 9, waiting=100, ages=[], parallel=1, planning=Planning(items=9, paces=[])) is None
+    found = Planning(items=100, paces=[0.1, 0.3]).estimate()
+    assert found is not None
+    assert 0.0 == found.low_s < 20.0 < found.high_s
+
+
+def test_the_pace_of_planning_is_that_from_piece_to_piece_without_pauses() -> None:
+    paces = Paces()
+    paces.begin_planning("b", now=0.0)
+    assert paces.of_planning("b") == []
+    paces.note_planning("b", 200, now=1.0)
+    paces.pause_planning("b")
+    paces.begin_planning("b", now=500.0)
+    paces.note_planning("b", 100, now=501.0)
+    assert paces.of_planning("b") == [0.005, 0.01]
+    for second in range(PIECES + 5):
+        paces.note_planning("b", 1, now=502.0 + second)
+    assert paces.of_planning("b") == [1.0] * PIECES
+    paces.forget("b")
+    assert paces.of_planning("b") == []
