@@ -35,7 +35,7 @@ def export(
     format: Annotated[
         str | None,
         Query(
-            description="json, n, turtle, trig, jsonld, xml, ro-crate, ro-crate-metadata or bids-prov; unset: by `Accept`."
+            description="json, n, turtle, trig, jsonld, xml, ro-crate, ro-crate-metadata, bids-prov; unset: by `Accept`"
         ),
     ] = None,
     accept: Annotated[str, Header()] = "*/*",
