@@ -32,7 +32,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "cohort_http": ("--quick",),
     "batch": ("--quick",),
 }
-PARTS = frozenset({"__main__", "__init__", "measuring", "bids_study", "cohort_rivals", "cohort_world"})
+PARTS = frozenset({"__main__", "__init__", "measuring", "bids_study", "cohort_rivals", "cohort_world", "storm_world"})
 """Modules that are no benchmarks themselves."""
 
 

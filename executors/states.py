@@ -152,3 +152,19 @@ def transition(state: TaskState, kind: EventKind) -> TaskState:
     if state not in sources:
         raise IllegalTransitionError(state, kind)
     return target
+
+
+_UNHEARD: dict[tuple[TaskState, EventKind], EventKind] = {
+    (TaskState.QUEUED, EventKind.START): EventKind.INITIALIZE,
+    (TaskState.QUEUED, EventKind.COMPLETE): EventKind.INITIALIZE,
+    (TaskState.QUEUED, EventKind.FAIL): EventKind.INITIALIZE,
+    (TaskState.INITIALIZING, EventKind.COMPLETE): EventKind.START,
+}
+
+
+def unheard(state: TaskState, kind: EventKind) -> EventKind | None:
+    """Return what must have happened to a task in this state before an event could come; None when nothing is missing.
+
+    A service that is killed in the moment of a start never hears of it; the end of the task says that it was.
+    """
+    return _UNHEARD.get((state, kind))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from executors.model import TaskEvent
-from executors.states import FINAL, EventKind, IllegalTransitionError, TaskState, transition
+from executors.states import FINAL, EventKind, IllegalTransitionError, TaskState, transition, unheard
 from ontology.errors import ConflictError
 
 
@@ -71,3 +71,19 @@ def test_nothing_runs_before_it_is_initialized() -> None:
 
 def test_event_applies_itself() -> None:
     assert TaskEvent(kind=EventKind.START).apply(TaskState.INITIALIZING) is TaskState.RUNNING
+
+
+@pytest.mark.parametrize("state", [TaskState.QUEUED, TaskState.INITIALIZING])
+@pytest.mark.parametrize("kind", [EventKind.COMPLETE, EventKind.FAIL])
+def test_an_end_whose_beginning_nobody_heard_of_is_led_up_to(state: TaskState, kind: EventKind) -> None:
+    while (missing := unheard(state, kind)) is not None:
+        state = transition(state, missing)
+    assert transition(state, kind).is_final
+
+
+@pytest.mark.parametrize("state", list(TaskState))
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_only_what_may_not_come_yet_is_led_up_to(state: TaskState, kind: EventKind) -> None:
+    if unheard(state, kind) is not None:
+        with pytest.raises(IllegalTransitionError):
+            transition(state, kind)
