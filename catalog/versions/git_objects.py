@@ -17,12 +17,12 @@ from catalog.versions.git import Repository
 from catalog.versions.git_tree import parse_batch
 from ontology.errors import BackendUnavailableError
 
-TREE_MODE = "40000"
-_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_FOLDER, _SUBDATASET = b"40000 ", b"160000 "
+_ENTRY = re.compile(rb"([0-7]+ ([^\0]+)\0.{20})", re.DOTALL)
 _OID = re.compile(r"[0-9a-f]{40}")
 
-Entry = tuple[str, str]
-"""Mode and name of the object that one name of a folder stands for."""
+Entries = dict[bytes, bytes]
+"""What a folder holds, by name, each as it stands in a tree: mode, name, object. There may be ten thousand."""
 
 
 class GitObjects:
@@ -88,14 +88,13 @@ class GitObjects:
             raise BackendUnavailableError(f"git object {commit} is no commit")
         return line[5:]
 
-    def entries(self, tree: str) -> dict[str, Entry]:
+    def entries(self, tree: str) -> Entries:
         """Return what a tree holds.
 
         Raises:
             BackendUnavailableError: It is not there, or damaged.
         """
-        found = _ENTRY.findall(self.read(tree))
-        return {os.fsdecode(name): (mode.decode(), oid.hex()) for mode, name, oid in found}
+        return {name: whole for whole, name in _ENTRY.findall(self.read(tree))}
 
     def _place(self, oid: str) -> str:
         return f"{self._folder}/{oid[:2]}/{oid[2:]}"
@@ -126,7 +125,7 @@ class Snapshot:
     def __init__(self, objects: GitObjects, commit: str) -> None:
         self.commit = commit
         self._objects = objects
-        self._folders: dict[str, dict[str, Entry]] = {}
+        self._folders: dict[str, Entries] = {}
         self._changed: set[str] = set()
 
     def prepare(self, paths: Iterable[str]) -> None:
@@ -142,18 +141,14 @@ class Snapshot:
             BackendUnavailableError: git's objects cannot be read.
         """
         folder, _, name = path.rpartition("/")
-        entry = (self._folder(folder) or {}).get(name)
-        if entry is None or entry[0] == "160000":
+        entry = (self._folder(folder) or {}).get(os.fsencode(name))
+        if entry is None or entry.startswith(_SUBDATASET):
             return None
-        return ("tree" if entry[0] == TREE_MODE else "blob"), entry[1]
+        return ("tree" if entry.startswith(_FOLDER) else "blob"), entry[-20:].hex()
 
     def put(self, path: str, mode: str, oid: str) -> None:
         """Change one path."""
-        folder, _, name = path.rpartition("/")
-        found = self._folder(folder)
-        if found is None:
-            found = self._folders[folder] = {}
-        found[name] = (mode, oid)
+        self._set(path, mode, oid)
         self._changed |= {"", *above(path)}
 
     def write(self) -> str:
@@ -166,12 +161,17 @@ class Snapshot:
         for folder in sorted(self._changed, key=lambda path: (path.count("/") + bool(path), path), reverse=True):
             oid = self._objects.write("tree", _tree(self._folders[folder]))
             if folder:
-                parent, _, name = folder.rpartition("/")
-                kept = self._folder(parent)
-                self._folders[parent] = {**(kept or {}), name: (TREE_MODE, oid)}
+                self._set(folder, "40000", oid)
         return oid
 
-    def _folder(self, path: str) -> dict[str, Entry] | None:
+    def _set(self, path: str, mode: str, oid: str) -> None:
+        folder, _, name = path.rpartition("/")
+        found = self._folder(folder)
+        if found is None:
+            found = self._folders[folder] = {}
+        found[os.fsencode(name)] = b"%b %b\0%b" % (mode.encode(), os.fsencode(name), bytes.fromhex(oid))
+
+    def _folder(self, path: str) -> Entries | None:
         if path not in self._folders:
             oid = self._tree_at(path)
             if oid is None:
@@ -201,8 +201,7 @@ def above(path: str) -> Iterator[str]:
         at = path.find("/", at + 1)
 
 
-def _tree(entries: dict[str, Entry]) -> bytes:
+def _tree(entries: Entries) -> bytes:
     """Return a tree as git keeps it: sorted by name, as if those of folders ended in a slash."""
-    named = [(os.fsencode(name), mode, oid) for name, (mode, oid) in entries.items()]
-    named.sort(key=lambda entry: entry[0] + b"/" if entry[1] == TREE_MODE else entry[0])
-    return b"".join(b"%b %b\0%b" % (mode.encode(), name, bytes.fromhex(oid)) for name, mode, oid in named)
+    order = sorted(entries, key=lambda name: name + b"/" if entries[name].startswith(_FOLDER) else name)
+    return b"".join([entries[name] for name in order])
