@@ -22,6 +22,7 @@ from provenance.runs import FileTold, Runs
 PARTS = {"Activities": "act", "ProvEntities": "ent", "Software": "soft", "Environments": "env"}
 """The parts of the records, and the suffix of the file that BIDS keeps each in."""
 
+_TYPES = {"Activities": "prov:Activity", "Software": "prov:Agent"}
 _PROV = PREFIXES["prov"]
 _CONTEXT: dict[str, Any] = {
     "@version": 1.1,
@@ -29,11 +30,11 @@ _CONTEXT: dict[str, Any] = {
     "xsd": PREFIXES["xsd"],
     "rdfs": PREFIXES["rdfs"],
     "sillage": SILLAGE,
-    "Records": {"@container": "@type", "@id": "@graph"},
-    "Activities": "prov:Activity",
-    "ProvEntities": "prov:Entity",
-    "Software": "prov:Agent",
-    "Environments": "prov:Entity",
+    "Records": "@nest",
+    "Activities": "@included",
+    "ProvEntities": "@included",
+    "Software": "@included",
+    "Environments": "@included",
     "Id": "@id",
     "Type": "@type",
     "Label": "rdfs:label",
@@ -82,6 +83,7 @@ class _Records:
 
     def _add(self, part: str, entry: dict[str, Any]) -> str:
         kept = {name: value for name, value in entry.items() if value not in (None, "", [], {})}
+        kept["Type"] = _TYPES.get(part, "prov:Entity")
         self._parts[part].setdefault(kept["Id"], kept)
         return str(kept["Id"])
 

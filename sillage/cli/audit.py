@@ -21,7 +21,7 @@ group = typer.Typer(help="The ledger: list entries, prove one, sign a checkpoint
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands on the command line."""
-    for command in (trace, prov, evidence, verify):
+    for command in (trace, prov, prov_read, evidence, verify):
         app.command()(command)
     app.add_typer(group, name="audit")
 
@@ -61,6 +61,21 @@ def prov(
     output.write_bytes(content)
     body = {"path": str(output), "format": format, "size": len(content)}
     session.output.answer(body, lambda people: people.say(f"{output}: {len(content)} bytes"))
+
+
+def prov_read(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PROV, NIDM-Results, run record or GeneratedBy.")],
+) -> None:
+    """Tell what a provenance record of others says. Needs no catalogue, and changes nothing."""
+    session = session_of(context)
+    if not file.is_file():
+        raise NotFoundError(f"no file {file}", field="FILE")
+    from provenance.readers import read_foreign
+
+    told = read_foreign(file.read_bytes(), file.name)
+    body = {"kind": told.kind, **told.summary}
+    session.output.answer(body, lambda people: people.fields(body))
 
 
 def evidence(

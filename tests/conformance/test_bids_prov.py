@@ -10,7 +10,7 @@ import pytest
 from provenance.bids_prov import PARTS, bids_prov
 from provenance.record import ProvNode
 
-pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 TASK, PLAN, SOFTWARE = "urn:uuid:aaaa", "urn:uuid:bbbb", "urn:uuid:cccc"
 REQUIRED = {
