@@ -80,6 +80,7 @@ class BatchWorker:
         self._stopping = threading.Event()
         self._lock: int | None = None
         self._waited = False
+        self._owed, self._ask_at, self._ask_pause_s = False, -2 * LONGEST_PAUSE_S, LOOK_S
         self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
 
     def start(self) -> None:
@@ -108,6 +109,7 @@ class BatchWorker:
             busy = False
             try:
                 busy = self._is_mine() and self._turn()
+                self._ask_again()
             except SillageError as error:
                 logger.warning("batches wait: %s", error.detail)
             except Exception:
@@ -137,6 +139,18 @@ class BatchWorker:
             self._service.resume()
         clear_leftovers(self._catalogue)
         return True
+
+    def _ask_again(self) -> None:
+        """Ask runners for ends that could not be recorded, each time later: a full disk may have room again."""
+        now, unrecorded = time.monotonic(), self._catalogue.task_news.unrecorded
+        if unrecorded.is_set():
+            unrecorded.clear()
+            recently = now < self._ask_at + 2 * LONGEST_PAUSE_S
+            self._ask_pause_s = min(LONGEST_PAUSE_S, 2 * self._ask_pause_s) if recently else LOOK_S
+            self._ask_at, self._owed = now + self._ask_pause_s, True
+        if self._owed and self._lock is not None and now >= self._ask_at:
+            self._owed = False
+            self._service.resume()
 
     def _open_batches(self) -> list[Record]:
         edges = self._catalogue.repository.edges_to([self._catalogue.iri], [PENDING])

@@ -18,6 +18,8 @@ class TaskNews:
         self._lock = threading.Lock()
         self._waiting: dict[str, set[Listener]] = {}
         self._followers: tuple[Follower, ...] = ()
+        self.unrecorded = threading.Event()
+        """Set when the end of a task could not be recorded and must be asked for again."""
 
     def tell(self, task_id: str, *, ended: bool = False, batch: str | None = None) -> None:
         """Wake everybody who waits for this task or its batch; called from any thread, once the ledger has it."""

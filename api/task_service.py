@@ -139,6 +139,9 @@ class TaskService:
                 self._record(task, event, state)
             except RequirementFailedError:
                 continue
+            except Exception:
+                self._catalogue.task_news.unrecorded.set()
+                raise
             self._catalogue.task_news.tell(task_id, ended=state.is_final, batch=task.document.get("batch"))
             if event.kind is EventKind.INITIALIZE:
                 self._stop_if_refused(task)
