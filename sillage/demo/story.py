@@ -140,6 +140,9 @@ class Story:
             self._tell.say("A task did not complete: `sillage task list` and `sillage task logs` say why.")
             return False
         self._map = maps[0]
+        judged = found["items"][0]["id"] if found["type"] == "TaskBatch" else found["id"]
+        leakage = client.get(f"tasks/{judged}")["leakage"] or {"state": "not judged", "reason": "no model"}
+        self._tell.say(f"  leakage: {leakage['state']}: {leakage['reason']}")
         self._tell.say(f"  {len(maps)} anomaly maps; the first is {short(self._map['id'])}, {self._map['path']}")
         return True
 
