@@ -23,6 +23,8 @@ PAGES = {
     "Split": "splits",
     "Task": "tasks",
     "TaskBatch": "tasks",
+    "Rule": "rules",
+    "RuleEvaluation": "evaluations",
     "Pipeline": "pipelines",
     "PipelineVersion": "pipelines",
     "Certificate": "certificates",

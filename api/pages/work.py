@@ -1,4 +1,4 @@
-"""Pages of work and its trail: tasks, lineage, audit."""
+"""Pages of work and its trail: tasks, rules, lineage, audit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request, Response
 
 from api.dependencies import Caller, Open
 from api.operations import audit, lineage, records
-from api.pages import task_pages
+from api.pages import rule_pages, task_pages
 from api.pages.rendering import names_of, page
 from api.wire import record_body
 from provenance.lineage import layout, to_svg
 
 router = APIRouter()
 router.include_router(task_pages.router)
+router.include_router(rule_pages.router)
 
 
 @router.get("/lineage/{id:path}")

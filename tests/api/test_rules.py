@@ -206,3 +206,29 @@ def test_a_service_that_died_about_submission_goes_on_and_submits_once(
             assert evaluation["outcome"] == "fired"
             assert client.wait(evaluation["task"])["complete"] == 2
             assert client.get("tasks")["total"] == 2
+
+
+def test_pages_show_what_a_rule_did_to_whom_and_why(
+    client: Client, rule: dict[str, Any], study: Path, somebody: Callable[..., Client]
+) -> None:
+    client.register_dataset(str(study))
+    (evaluation,) = evaluations(client, "young", 1)
+
+    def look(path: str, asker: Client = client) -> str:
+        return asker.request("GET", path).text
+
+    assert "/rules/young" in look("/rules")
+    assert "Let it act no more" in look("/rules/young")
+    assert f"/evaluations/{evaluation['id']}" in look(f"/rules/{rule['id']}")
+    shown = look(f"/evaluations/{evaluation['id']}")
+    assert f"/tasks/{evaluation['task']}" in shown
+    assert [f">{label}</a>" in shown for label in ("sub-01", "sub-03")] == [True, True]
+    assert "<code>age &lt; 50</code>" in shown
+    left = look(f"/evaluations/{evaluation['id']}?outcome=does-not-match")
+    assert [f">{label}</a>" in left for label in ("sub-01", "sub-03")] == [False, True]
+    batch = client.wait(evaluation["task"])
+    for task in (batch["id"], batch["items"][0]["id"]):
+        assert 'rule <a href="/rules/young">young</a>' in look(f"/tasks/{task}")
+    assert "Let it act no more" not in look("/rules/young", somebody("reader"))
+    client.request("POST", "/rules/young/disable")
+    assert "Let it act<" in look("/rules/young")
