@@ -124,9 +124,9 @@ def gated(catalogue: Catalogue) -> Iterator[Gated]:
     runner.let_go()
 
 
-def until(true: Callable[[], object]) -> None:
+def until(true: Callable[[], object], seconds: float = WAIT_S) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
