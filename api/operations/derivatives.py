@@ -255,6 +255,7 @@ def _save(catalogue: Catalogue, path: Path, task: Record, event: TaskEvent, plan
         run_record=record,
         surroundings=plan.surroundings,
         notes={place: note},
+        keep_staged=True,  # The ledger does not have them yet: should we die now, they are collected again.
     )
 
 

@@ -101,6 +101,7 @@ def save_outputs(
     run_record: Mapping[str, Any] | None,
     surroundings: Surroundings,
     notes: Mapping[str, bytes],
+    keep_staged: bool = False,
 ) -> str:
     """Take outputs in and commit them; see :meth:`catalog.versions.store.DataStore.save_outputs`."""
     if not outputs:
@@ -113,7 +114,7 @@ def save_outputs(
         blobs += [Blob(path, "100644", content) for path, content in notes.items()]
         around = _Around(surroundings, objects)
         name = _commit(repository, around, blobs, message, run_record, len(outputs))
-        for output in outputs:
+        for output in () if keep_staged else outputs:
             output.staged.unlink(missing_ok=True)
         return name
 

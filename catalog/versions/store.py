@@ -136,6 +136,7 @@ class DataStore(DataReader):
         run_record: Mapping[str, Any] | None,
         surroundings: Surroundings = NOTHING,
         notes: Mapping[str, bytes] | None = None,
+        keep_staged: bool = False,
     ) -> str:
         """Move staged files into a dataset of the store, in one commit that ``datalad rerun`` can repeat.
 
@@ -148,6 +149,7 @@ class DataStore(DataReader):
             run_record: DataLad's run record (``cmd``, ``inputs``, ...); None for a plain commit.
             surroundings: What must be there before; where it is not as it is to be, it gets a commit of its own.
             notes: Small files of the same commit, by path; they are kept in git itself.
+            keep_staged: Leave the staged names to the caller, who may have to find them again after a crash.
 
         Returns:
             The full name of the commit that holds them.
@@ -170,6 +172,7 @@ class DataStore(DataReader):
             run_record=run_record,
             surroundings=surroundings,
             notes=notes or {},
+            keep_staged=keep_staged,
         )
 
     def subdataset(self, path: Path, commit: str, *, name: str) -> Subdataset:

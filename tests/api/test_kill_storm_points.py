@@ -132,8 +132,9 @@ def test_a_batch_goes_on_whenever_the_service_dies(ready: Path, window: str, mom
         cohort = before.freeze_cohort("TRUE")["id"]
     acknowledged = die(ready, cohort, window, moment)
     with Client(catalog=ready) as later:
-        assert len(acknowledged) == 1
-        batch = later.wait(acknowledged[0])
+        (iri,) = [batch["id"] for batch in later.get("tasks", type="TaskBatch")["items"]]
+        assert acknowledged in ([iri], [])
+        batch = later.wait(iri)
         items = later.get(f"tasks/{batch['id']}/items")["items"]
         assert len(items) == 4
         assert (batch["state"], batch["complete"]) == ("COMPLETE", 4)
