@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from api.access import Permission, Principal
 from api.operations.certificates import Standing, State
+from api.operations.reuse import _refusal
 from sillage.client import Client
 from tests.api.conftest import COPY, write_pipeline
 
@@ -140,3 +142,18 @@ def test_a_batch_reuses_item_by_item(client: Client, registered_copy: dict[str, 
     assert [item["reused"] for item in batch["items"] if item["reused"]] == [first["id"]]
     again = client.wait(client.run("copy", cohort=cohort, reuse=True)["id"])
     assert (again["state"], again["reused_count"]) == ("COMPLETE", 4)
+
+
+def test_whoever_may_not_read_what_was_made_does_not_get_it(
+    client: Client, registered_copy: dict[str, Any], registered: dict[str, Any], image: str
+) -> None:
+    """Whoever plans with an image may read its results; so the check itself is asked, with rights on other data."""
+    task = ran(client, image)
+    catalogue = client._transport._app.state.catalogue  # type: ignore[union-attr]
+    record = catalogue.repository.get(task["id"])
+    granted = frozenset({Permission.READ, Permission.READ_DATA, Permission.RUN})
+    stranger = Principal(agent="urn:uuid:x", label="x", grants={"urn:uuid:elsewhere": granted})
+    assert "may not be read" in _refusal(catalogue, stranger, record)
+    only_inputs = Principal(agent="urn:uuid:x", label="x", grants={registered["id"]: granted})
+    assert "an output may not be read" in _refusal(catalogue, only_inputs, record)
+    assert _refusal(catalogue, catalogue.identity.principal_of(record.document["principal"]), record) == ""
