@@ -57,7 +57,7 @@ WINDOWS = [
     ("executors.attempts.attempt:collect", "after"),
     ("catalog.versions.store:create_results", "after"),
     ("catalog.versions.outputs:_take_in", "after"),
-    ("catalog.versions.outputs:commit", "after"),
+    ("catalog.versions.outputs:_apply", "after"),
     ("api.operations.derivatives:_register", "before"),
     ("api.task_service:keep_outputs", "after"),
     ("api.task_service:keep_logs", "before"),
