@@ -272,6 +272,8 @@ class Storm:
             if count != (0 if task.get("reused") else 1):
                 wrong.append(f"run {count} times: {iri} {task['pipeline_name']}")
             notes = [output for output in task["outputs"] if "/" not in output["path"]]
+            if not notes and task["pipeline_name"] not in ("failing", "silent"):
+                wrong.append(f"its results are gone: {iri} {task['pipeline_name']}")
             if any(output["size"] != LINE for output in notes):
                 wrong.append(f"noted more than one run: {iri}")
             printed = self._client.request("GET", f"/api/v1/tasks/{iri}/logs").content
