@@ -41,7 +41,7 @@ def _people(dataset: Path, column: str, healthy: str) -> tuple[list[Path], list[
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, run_pipeline) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory, run_here) -> Trained:
     from sillage.demo.study import make_study
 
     work = tmp_path_factory.mktemp("anomaly")
@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, run_pipeline) -> Trained:
     more, _ = _people(coast, "dx", "healthy control")
     taught = healthy[:-1] + more
     arguments = ["--t1w", *_images(taught, "T1w"), "--flair", *_images(taught, "FLAIR"), "--epochs", "12"]
-    done = run_pipeline("anomaly-autoencoder-train", *arguments, cwd=work)
+    done = run_here("anomaly-autoencoder-train", *arguments, cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (work / "out").iterdir()) == ["model.npz", "training.json"]
     return Trained(healthy, ill, taught, work / "out" / "model.npz")

@@ -46,11 +46,11 @@ def _arguments(images: dict[str, list[str]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def siamese(people, run_pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def siamese(people, run_here, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the siamese form on six people."""
     work = tmp_path_factory.mktemp("siamese")
     arguments = [*_arguments(people("healthy", range(1, 7))), "--form", "siamese", "--epochs", "6"]
-    done = run_pipeline("anomaly-autoencoder-train", *arguments, cwd=work)
+    done = run_here("anomaly-autoencoder-train", *arguments, cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     return work / "out" / "model.npz"
 

@@ -1,4 +1,4 @@
-"""Lesion segmentation from masks to a model to masks, on drawn heads; and the reference cases of its pipelines."""
+"""Lesion segmentation from masks to a model to masks, on drawn heads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from types import ModuleType
 import nibabel
 import numpy as np
 import pytest
-
-from executors.comparison import compare, parse_reference
 
 pytest.importorskip("torch", reason="the extra `pipelines` is not installed")
 
@@ -45,14 +43,13 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     return Drawn(BUNDLED / "segment-lesions-train" / "reference" / "inputs")
 
 
-# Those of the reference case, so that one training serves both.
 SHORT = ["--epochs", "2", "--patches", "4", "--width", "2", "--voxel-mm", "5", "--seed", "1"]
 
 
 @pytest.fixture(scope="session")
-def trained(drawn: Drawn, run_pipeline: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(drawn: Drawn, run_here: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("trained")
-    done = run_pipeline("segment-lesions-train", *drawn.arguments(), *SHORT, cwd=work)
+    done = run_here("segment-lesions-train", *drawn.arguments(), *SHORT, cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     return work / "out"
 
@@ -80,30 +77,6 @@ def imported(bundled: Path) -> Iterator[Importer]:
     sys.modules.update({module: before[module] for module in short if module in before})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_reference_case_comes_out_as_expected(run_pipeline: Run, trained: Path, tmp_path: Path, name: str) -> None:
-    folder = BUNDLED / name / "reference"
-    files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    case = parse_reference(json.loads((folder / "reference.json").read_text()), files)
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 400_000
-    flags = {
-        item["id"]: item["command-line-flag"]
-        for item in json.loads((BUNDLED / name / "descriptor.json").read_text())["inputs"]
-    }
-    given = [str(text) for id, value in case.parameters.items() for text in (flags[id], value)]
-    work = trained.parent
-    if name == "segment-lesions-train":
-        assert sorted(given) == sorted(SHORT)
-    else:
-        work = tmp_path
-        files = [text for id, paths in case.inputs.items() for text in (flags[id], *(folder / path for path in paths))]
-        done = run_pipeline(name, *files, *given, cwd=work)
-        assert (done.returncode, done.stderr) == (0, "")
-    for wanted in case.expected:
-        verdict = compare(wanted.compare, work / wanted.path, folder / wanted.file if wanted.file else None)
-        assert verdict.passed, f"{wanted.path}: {verdict.detail}"
-
-
 def test_training_says_what_it_did(trained: Path) -> None:
     told = json.loads((trained / "training.json").read_text())
     assert [len(told[name]) for name in ("loss", "dice", "validation_dice")] == [2, 2, 2]
@@ -114,8 +87,8 @@ def test_training_says_what_it_did(trained: Path) -> None:
     assert told["determinism"]["mixed_precision"] is False
 
 
-def test_training_again_writes_the_same_bytes(trained: Path, drawn: Drawn, run_pipeline: Run, tmp_path: Path) -> None:
-    done = run_pipeline("segment-lesions-train", *drawn.arguments(), *SHORT, cwd=tmp_path)
+def test_training_again_writes_the_same_bytes(trained: Path, drawn: Drawn, run_here: Run, tmp_path: Path) -> None:
+    done = run_here("segment-lesions-train", *drawn.arguments(), *SHORT, cwd=tmp_path)
     assert done.returncode == 0
     for name in ("model.npz", "training.json"):
         assert (tmp_path / "out" / name).read_bytes() == (trained / name).read_bytes()
@@ -196,10 +169,10 @@ def test_results_are_named_as_bids_does(imported: Importer, given: str, expected
     assert str(labelled(Path(given), "mask", ".json")) == expected
 
 
-def test_results_lie_on_the_grid_of_the_flair(trained: Path, drawn: Drawn, run_pipeline: Run, tmp_path: Path) -> None:
+def test_results_lie_on_the_grid_of_the_flair(trained: Path, drawn: Drawn, run_here: Run, tmp_path: Path) -> None:
     # A model that knows little finds lesions everywhere above a low threshold: the mask is not empty.
     model = ["--model", trained / "model.npz", "--threshold", "0.01"]
-    done = run_pipeline("segment-lesions", *model, *drawn.arguments(masks=False), cwd=tmp_path)
+    done = run_here("segment-lesions", *model, *drawn.arguments(masks=False), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     flair = nibabel.load(next(drawn.root.rglob("sub-ref1_FLAIR.nii.gz")))
     folder = tmp_path / "out" / "sub-ref1" / "anat"
@@ -218,12 +191,12 @@ def test_results_lie_on_the_grid_of_the_flair(trained: Path, drawn: Drawn, run_p
     assert "Lesions of sub-ref1" in page
 
 
-def test_a_scan_without_flair_or_mask_is_left_out(drawn: Drawn, run_pipeline: Run, tmp_path: Path) -> None:
+def test_a_scan_without_flair_or_mask_is_left_out(drawn: Drawn, run_here: Run, tmp_path: Path) -> None:
     people = tmp_path / "people"
     shutil.copytree(drawn.root, people)
     next(people.rglob("sub-ref2_FLAIR.nii.gz")).unlink()
     next(people.rglob("sub-ref3*mask.nii.gz")).unlink()
-    done = run_pipeline("segment-lesions-train", *Drawn(people).arguments(), *SHORT, cwd=tmp_path)
+    done = run_here("segment-lesions-train", *Drawn(people).arguments(), *SHORT, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads((tmp_path / "out" / "training.json").read_text())
     assert [scan["name"] for scan in told["trained_on"]] == ["sub-ref1"]
