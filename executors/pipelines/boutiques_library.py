@@ -40,7 +40,20 @@ def _schema_problems(document: Any, schema: dict[str, Any]) -> list[Problem]:
     from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 
     errors = sorted(Draft4Validator(schema).iter_errors(document), key=lambda error: list(map(str, error.path)))
-    return [(_place(error), _shorten(error.message)) for error in errors]
+    places = [_place(error) for error in errors]
+    problems = [
+        (place, _shorten(_wording(error)))
+        for place, error in zip(places, errors, strict=True)
+        if not (error.validator == "anyOf" and any(other.startswith(f"{place}/") for other in places))
+    ]
+    return list(dict.fromkeys(problems))
+
+
+def _wording(error: Any) -> str:
+    """Return what the schema says, without the part of the document itself, which its place names."""
+    if not isinstance(error.instance, dict | list):
+        return str(error.message)
+    return str(error.message).replace(repr(error.instance), "This", 1)
 
 
 def _place(error: Any) -> str:

@@ -123,6 +123,7 @@ def check_lock(lock: tuple[str, ...], environment: Environment) -> None:
         raise ValidationFailedError(
             f"The environment does not hold what the pipeline is locked to: {problems[0]['detail']}",
             field="environment",
+            next_step="Lock what is installed, or name an interpreter that holds the lock in the setting `pythons`.",
             params={"problems": problems},
         )
 

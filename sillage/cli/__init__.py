@@ -87,13 +87,13 @@ def run(arguments: list[str]) -> int:
         result = app(args=hoist(arguments), standalone_mode=False)
         return int(result) if isinstance(result, int) else Exit.DONE
     except ProblemError as error:
-        complain(str(error), _step(error))
+        complain(str(error), _step(error), error.problem.get("problems"))
         return exit_for(error.status)
     except ServiceAwayError as error:
         complain(str(error), "Is the service running? Start it with `sillage serve`.")
         return Exit.AWAY
     except SillageError as error:
-        complain(error.detail, error.next_step())
+        complain(error.detail, error.next_step(), error.params.get("problems"))
         return exit_for_error(error)
     except typer.Exit as error:
         return error.exit_code

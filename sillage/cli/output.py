@@ -15,6 +15,8 @@ from rich.table import Table
 
 _LONG = 400
 """Characters of a nested member that people are shown."""
+_PROBLEMS = 20
+"""Problems of one request that people are shown."""
 
 
 class Output(ABC):
@@ -105,12 +107,23 @@ def short(id: Any) -> str:
     return text.removeprefix("urn:uuid:")[:8] if text.startswith("urn:uuid:") else text
 
 
-def complain(detail: str, next_step: str | None = None) -> None:
-    """Write an error and what to do about it on standard error."""
+def complain(detail: str, next_step: str | None = None, problems: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Write an error and what to do about it on standard error; every problem once that it does not say itself."""
     err = Console(stderr=True, highlight=False, soft_wrap=True)
     err.print(f"[bold red]sillage:[/] {escape(detail)}")
+    lines = list(dict.fromkeys(_problem(problem) for problem in problems or ()))
+    if len(lines) > 1 or (lines and lines[0] not in detail):
+        for line in lines[:_PROBLEMS]:
+            err.print(f"  {escape(line)}")
+        if len(lines) > _PROBLEMS:
+            err.print(f"  and {len(lines) - _PROBLEMS} more")
     if next_step:
         err.print(f"  {escape(next_step)}")
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    place, said = problem.get("field"), problem.get("detail") or ""
+    return f"{place}: {said}" if place else str(said)
 
 
 def _shortened(text: str) -> str:

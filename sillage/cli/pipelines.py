@@ -1,4 +1,4 @@
-"""``sillage pipeline``: register, list, show."""
+"""``sillage pipeline``: register, list, show. Certificates and versions are in modules of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.session import session_of
 from sillage.client import segment
 
-group = typer.Typer(help="Pipelines: register, list, show.", no_args_is_help=True)
+group = typer.Typer(help="Pipelines: register, show, certify, deprecate.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,18 +26,21 @@ def register(
     context: typer.Context,
     descriptor: Annotated[
         str,
-        typer.Argument(metavar="DESCRIPTOR", help="Boutiques descriptor (a file), or a bundled pipeline's name."),
+        typer.Argument(metavar="DESCRIPTOR", help="Boutiques descriptor, its folder, or a bundled pipeline's name."),
     ],
 ) -> None:
     """Register a version of a pipeline; files beside the descriptor that it names travel with it."""
     session = session_of(context)
     path = Path(descriptor)
+    path = path / "descriptor.json" if path.is_dir() and (path / "descriptor.json").is_file() else path
     with session.client() as client:
         if path.is_file():
             document = _read(path)
             extension = (document.get("custom") or {}).get("sillage") or {}
             folder = path.parent / extension["files"] if extension.get("files") else None
             body = client.register_pipeline(document, folder)
+        elif "/" in descriptor or path.suffix == ".json":
+            raise InvalidRequestError(f"there is no descriptor at {path}", field="DESCRIPTOR")
         else:
             body = client.post("pipelines", {"descriptor": {}, "bundled": descriptor})
     session.output.answer(

@@ -261,3 +261,18 @@ def test_the_descriptor_of_the_guide_is_sound() -> None:
     pipeline = PipelineDescriptor.parse(guide.split("```json")[1].split("```")[0])
     argv = pipeline.invocation({"images": ["/inputs/a_T1w.nii.gz"], "fwhm": 8}).argv
     assert argv == ("python", "/pipeline/run.py", "--fwhm", "8", "/inputs/a_T1w.nii.gz")
+
+
+def test_a_wrong_member_of_an_input_is_named_and_not_the_whole_input() -> None:
+    document = {
+        "name": "count",
+        "tool-version": "1.0.0",
+        "schema-version": "0.5",
+        "description": "Counts.",
+        "command-line": "count [WHAT]",
+        "inputs": [{"id": "what", "name": "What", "type": "Strng", "value-key": "[WHAT]"}],
+    }
+    with pytest.raises(ValidationFailedError) as caught:
+        PipelineDescriptor.parse(document)
+    assert [problem["field"] for problem in caught.value.params["problems"]] == ["/inputs/0/type"]
+    assert "'Strng' is not one of" in caught.value.detail

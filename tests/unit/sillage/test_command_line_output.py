@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sillage.cli.output import People, counted
+from sillage.cli.output import People, complain, counted
 from sillage.cli.search import how_many
 
 
@@ -39,3 +39,16 @@ def test_a_long_member_of_a_record_is_cut_and_says_where_all_of_it_is(capsys: py
         f"label   {'x' * 500}",
         'limits  {"gpus": 0}',
     ]
+
+
+def test_each_problem_of_a_request_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    same = {"field": "images", "detail": "nothing matches"}
+    complain("it can run on nobody", "Look at the cohort.", [same, same])
+    assert (
+        capsys.readouterr().err == "sillage: it can run on nobody\n  images: nothing matches\n  Look at the cohort.\n"
+    )
+
+
+def test_a_single_problem_that_the_error_says_itself_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("invalid: /name: too long", None, [{"field": "/name", "detail": "too long"}])
+    assert capsys.readouterr().err == "sillage: invalid: /name: too long\n"
