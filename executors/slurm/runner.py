@@ -17,7 +17,7 @@ from typing_extensions import override
 from executors.attempts.folder import TaskFolder, folder_name
 from executors.attempts.leftovers import clear, left_behind
 from executors.check import check_spec, refuse_excess
-from executors.model import GIGABYTE, KnownTask, TaskEvent, TaskSpec, Usage
+from executors.model import GIGABYTE, Environment, KnownTask, TaskEvent, TaskSpec, Usage
 from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_request
 from executors.slurm.commands import Slurm
 from executors.slurm.dispatch import Dispatcher, Manner
@@ -138,6 +138,11 @@ class SlurmRunner(Runner):
             gpus=shape.gpus,
             containers=self._engines,
         )
+
+    @override
+    def require(self, environment: Environment) -> None:
+        super().require(environment)
+        self._slurm.shape(self._partition)
 
     @override
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:

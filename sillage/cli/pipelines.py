@@ -10,6 +10,7 @@ import typer
 
 from ontology.errors import InvalidRequestError
 from sillage.cli.datasets import Cursor, Id, Limit
+from sillage.cli.output import People
 from sillage.cli.session import session_of
 from sillage.client import segment
 
@@ -68,7 +69,15 @@ def show(
     tail = f"/versions/{segment(version)}" if version else ""
     with session.client() as client:
         body = client.get(f"pipelines/{segment(id)}{tail}")
-    session.output.answer(body, lambda people: people.fields(body))
+    session.output.answer(body, lambda people: _shown(people, body))
+
+
+def _shown(people: People, body: dict[str, Any]) -> None:
+    versions = body.get("versions")
+    people.fields({name: value for name, value in body.items() if name != "versions"})
+    if versions:
+        rows = [{**one, "deprecated": (one["deprecation"] or {}).get("reason", "")} for one in versions]
+        people.table(rows, ["semver", "created", "deprecated", "id"])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from executors.host import Gpu
-from executors.model import Resources
+from executors.model import Environment, Resources
 from executors.slurm.commands import RefusedError, Request, Slurm
 from executors.slurm.jobs import Place, Shape, read_completions, read_shape
+from executors.slurm.runner import SlurmRunner
 from executors.slurm.states import JobState, meaning_of
 from executors.slurm.wishes import GpuKind, job_options, unfit
 from executors.states import EventKind
@@ -201,3 +202,12 @@ def test_what_the_end_of_a_job_means(word: str, kind: EventKind, reason: str) ->
 @pytest.mark.parametrize("word", ["REQUEUED", "CONFIGURING", "COMPLETING", "SUSPENDED", "SOMETHING_NEW"])
 def test_what_is_not_known_is_taken_for_no_end(word: str) -> None:
     assert not JobState.read(word).is_final
+
+
+def test_a_cluster_that_does_not_answer_is_said_before_there_are_tasks(tmp_path: Path) -> None:
+    runner = SlurmRunner(tmp_path / "work", conf=tmp_path / "slurm.conf", timeout_s=0.5)
+    try:
+        with pytest.raises(BackendUnavailableError):
+            runner.require(Environment())
+    finally:
+        runner.close()
