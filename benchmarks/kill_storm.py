@@ -39,6 +39,7 @@ from benchmarks.storm_world import (
     task_folders,
     write_study,
 )
+from catalog.versions.git import annex_environment
 from ontology.identifiers import last_part
 from sillage.client import FINAL, ProblemError, ServiceAwayError
 
@@ -309,7 +310,9 @@ class Storm:
         for mark in sorted((self._service.catalog / "store").glob("[!.]*/.git")):
             path = mark.parent
             for command in (("git", "fsck", "--no-dangling"), ("git", "annex", "fsck", "--quiet")):
-                done = subprocess.run(command, cwd=path, capture_output=True, text=True, check=False)
+                done = subprocess.run(
+                    command, cwd=path, env=annex_environment(path), capture_output=True, text=True, check=False
+                )
                 if done.returncode:
                     self.report.wrong.append(f"{' '.join(command)} of {path.name}: {done.stderr[:300]}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from catalog.versions.git import annex_environment
 from catalog.versions.model import Versioned
 from catalog.versions.store import DataStore
 from sillage.client import Client
@@ -107,7 +108,8 @@ def assert_whole(client: Client, catalog: Path, *, tasks: list[dict[str, Any]]) 
     assert sorted(path.name for path in store.glob(".incoming-*")) == []
     for path in (mark.parent for mark in store.glob("[!.]*/.git")):
         for command in (["git", "fsck"], ["git", "annex", "fsck", "--quiet"], ["git", "diff", "--exit-code", "HEAD"]):
-            assert subprocess.run(command, cwd=path, capture_output=True, check=False).returncode == 0, command
+            done = subprocess.run(command, cwd=path, env=annex_environment(path), capture_output=True, check=False)
+            assert done.returncode == 0, command
     client.close()
     assert list((catalog / "work" / "local" / "tasks").iterdir()) == []
     assert list((catalog / "work" / "local").glob("gone/*")) == []

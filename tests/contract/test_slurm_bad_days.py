@@ -124,6 +124,8 @@ def test_what_carries_it_through_is_killed(tmp_path: Path, calm_conf: Path, bubb
     folder = folder_of(runner, spec)
     started = folder.started()
     assert started is not None
+    # What the node knows so far is written just after the command has begun.
+    wait_until(lambda: folder.read("draft.json") is not None, PATIENCE_S)
     carrier = int(Path(f"/proc/{started.pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(carrier, signal.SIGKILL)
     assert ended(runner, spec, recorder) == (TaskState.SYSTEM_ERROR, "lost")

@@ -32,7 +32,7 @@ def test_formats_are_found_by_every_name(asked: str, name: str) -> None:
 
 def test_an_unknown_format_lists_the_known() -> None:
     with pytest.raises(NotAcceptableError) as failed:
-        write(ProvDocument(), "xml")
+        write(ProvDocument(), "yaml")
     assert failed.value.params["formats"] == list(FORMATS)
     with pytest.raises(NotAcceptableError):
         read(b"", "docx")
@@ -293,5 +293,9 @@ def test_uuids_are_written_short_in_every_format() -> None:
     document = ProvDocument({"uuid": "urn:uuid:"})
     document.entity(iri)
     for name in FORMATS:
-        assert b"uuid:8b76027e-97b9-4a4d-bf17-dd67fa2791b1" in write(document, name)
+        # In PROV-XML a local part must begin with a letter (xs:QName): the prefix takes the digits before it.
+        short = (
+            b"b76027e-97b9-4a4d-bf17-dd67fa2791b1" if name == "xml" else b"uuid:8b76027e-97b9-4a4d-bf17-dd67fa2791b1"
+        )
+        assert short in write(document, name)
         assert read(write(document, name), name).statements[0].id == iri
