@@ -41,7 +41,7 @@ def _runners_with_folders(catalogue: Catalogue) -> list[str]:
     places: dict[str, Path] = {path.name: path for path in work.iterdir()} if work.is_dir() else {}
     slurm = catalogue.settings.runner_folder("slurm")
     places |= {"slurm": slurm} if slurm is not None else {}
-    return sorted(name for name, place in places.items() if any((place / "tasks").glob("*")))
+    return sorted(name for name, place in places.items() if any(place.glob("tasks/*")) or any(place.glob("gone/*")))
 
 
 def _ended(catalogue: Catalogue, iri: str) -> Record | None:

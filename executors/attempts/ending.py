@@ -41,7 +41,7 @@ _LOOKS = 4
 """So often nothing must be seen of a task whose wrapper did not say how it ended."""
 
 
-_OBSERVER_S = 1.0
+_OBSERVER_S = 4.0
 """So long those who observe a task may take to note its end; they go by themselves when nothing of it is left."""
 
 
@@ -143,9 +143,12 @@ def _strays(folder: TaskFolder, wrapper: int | None) -> list[int]:
 def _observers(folder: TaskFolder, pids: Sequence[int]) -> set[int]:
     """Return those who observe a task: the pipe between them stands in their command lines, as in the wrapper's.
 
-    So it does for a moment in that of the task's first process, which is about to become the command.
+    So it does for a moment in that of the task's first process, which is about to become the command: a shell is an
+    observer only once the command has ended, and then about to become the reader.
     """
     if not folder.trace.exists():
         return set()
     words = {pid: command_line(pid) for pid in pids}
-    return {pid for pid in pids if os.fsencode(folder.trace) in words[pid] and words[pid][0] != b"/bin/sh"}
+    pipe, over = os.fsencode(folder.trace), folder.exit_code() is not None
+    found = {pid for pid in pids if any(word.endswith(pipe) for word in words[pid])}
+    return {pid for pid in found if over or words[pid][0] != b"/bin/sh"}

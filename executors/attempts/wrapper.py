@@ -27,17 +27,25 @@ awk=$4 reader=$5
 read -r stat </proc/self/stat
 set -C
 { printf '%s %s\n' "$stat" "$boot" >started; } 2>/dev/null || exit 75
-[ -z "$awk" ] || ("$awk" "$reader" "$1/watched" "$1/trace" >|opened 2>/dev/null &)
+[ -z "$awk" ] || {
+  exec 3<>trace 4<trace 5>trace 3>&-
+  ("$awk" "$reader" "$1/watched" - pipe="$1/trace" <&4 4<&- 5>&- >|opened 2>/dev/null &)
+  exec 4<&-
+}
 shift 5
-(cd work && exec "$@")
-printf '%s\n' "$?" >exit
+(cd work && exec "$@" 5>&-)
+status=$?
+exec 5>&-
+printf '%s\n' "$status" >exit
 """
 """``read`` and ``printf`` are built in: nothing but the command itself is started.
 
 ``set -C`` makes the file ``started`` a claim that only one wrapper can win: when a service dies in the very
 moment of a start, and the next one starts the task again, the command still runs once.
 
-The reader of a trace (:mod:`executors.observation`) is nobody's child, so that it does not count as the task's.
+The reader of a trace (:mod:`executors.observation`) is nobody's child, so that it does not count as the task's. It
+is born with its end of the pipe, and the wrapper holds the other end until the command has ended: a command that is
+over before the reader has begun is read all the same.
 """
 
 _BLOCK = 512

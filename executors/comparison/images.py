@@ -153,11 +153,11 @@ def measure(found: Array, expected: Array, tolerance: Tolerance) -> _Measured:
         apart = np.where(same, 0, np.where(comparable, np.abs(there - wanted), np.inf))
         size = np.abs(wanted)
         beyond = ~same & (~comparable | (apart > tolerance.absolute + tolerance.relative * size))
-        relative = np.where(same, 0, np.where(size > 0, apart / size, np.inf))
+        relative = np.where(same, 0, np.where((size > 0) & np.isfinite(apart), apart / size, np.inf))
     known.mismatched = int(np.count_nonzero(beyond))
     worst = int(np.argmax(apart))
     known.largest_absolute = float(apart.flat[worst])
-    known.largest_relative = float(np.nanmax(relative))
+    known.largest_relative = float(np.max(relative))
     known.at = [int(place) for place in np.unravel_index(worst, apart.shape)] if known.largest_absolute > 0 else None
     return known
 

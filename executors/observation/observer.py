@@ -40,7 +40,7 @@ LIST = "watched"
 KEPT = "opened"
 
 _TRIAL_S = 20.0
-_END_S = 5.0
+_END_S = 10.0
 _HOLD_S = 2.0
 _SLOW_S = 0.02
 _SHELL = ("/bin/sh", "-c", 'exec "$@"', "sillage-task")

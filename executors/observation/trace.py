@@ -34,7 +34,9 @@ OPTIONS = (
 )
 """``-D``: the task's own process stays the child of its wrapper, and strace stands beside. ``-z``: successes only.
 
-The text of arguments and of the environment is never read: ``--string-limit=0`` cuts all strings but paths.
+The text of arguments and of the environment is never read: ``--string-limit=0`` cuts all strings but paths. With
+``-z`` a call during which another process was stopped comes as two lines, always one after the other: what was asked
+ends with ``<unfinished ...>``, what came of it begins with ``)``.
 """
 
 READER = r"""
@@ -59,6 +61,8 @@ FILENAME == ARGV[1] {
   next
 }
 root == "" { root = $1 }
+/<unfinished \.\.\.>$/ { begun = $0; sub(/ *<unfinished \.\.\.>$/, "", begun); lost++; next }
+/^\)/ && begun != "" { $0 = begun $0; begun = ""; lost-- }
 $2 == "+++" { if ($1 == root) ended = 1; next }
 $2 ~ /^---/ || /O_PATH/ { next }
 $2 ~ /^io_uring_setup/ { ring = 1; next }
@@ -82,7 +86,7 @@ $2 ~ /^io_uring_setup/ { ring = 1; next }
 }
 END { print "end", ended + 0, ring + 0, lost + 0 }
 """
-"""awk(1) as POSIX has it. Operands: the list that :func:`watch_list` returns, and the pipe."""
+"""awk(1) as POSIX has it. Operands: the list that :func:`watch_list` returns, and the trace."""
 
 
 @dataclass(frozen=True, slots=True)

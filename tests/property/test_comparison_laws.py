@@ -57,6 +57,8 @@ def test_arrays_are_measured_as_element_by_element(pair: tuple[np.ndarray, np.nd
     apart = [0.0 if oracle(a, b, Tolerance()) else abs(a - b) for a, b in elements]
     largest = max((math.inf if math.isnan(each) else each for each in apart), default=0.0)
     assert known.largest_absolute == largest
+    assert known.largest_relative >= 0
+    assert (known.largest_relative == 0) == (largest == 0)
     if known.at is not None:
         assert not oracle(float(found[tuple(known.at)]), float(expected[tuple(known.at)]), Tolerance())
 

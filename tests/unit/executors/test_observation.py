@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import textwrap
 import time
@@ -16,6 +17,7 @@ from executors.attempts.folder import TaskFolder
 from executors.attempts.processes import command_line, marked
 from executors.local.runner import LocalRunner
 from executors.model import KnownTask, TaskInput, TaskSpec
+from executors.observation import observer
 from executors.states import TaskState
 from executors.testing.harness import PATIENCE_S, Recorder, python_task, task, wait_until
 from ontology.errors import UnsupportedError
@@ -88,6 +90,7 @@ def test_opened_and_not_opened(runner: LocalRunner, given: Callable[..., TaskInp
         "cd /inputs && cat /proc/self/cwd/a",
         "(cat /inputs/a &) ; sleep 0.2",
         "setsid sh -c 'setsid cat /inputs/a'",
+        "for i in 1 2 3 4 5 6 7 8; do cat /inputs/a & done; wait",
         "cat missing; cat /inputs/a",
     ],
 )
@@ -208,7 +211,7 @@ def test_input_below_a_folder_that_is_an_input_too(runner: LocalRunner, tmp_path
         TaskInput(id="one", host_path=tmp_path / "one", path="/inputs/one"),
     )
     seen = observe(runner, task("cat /inputs/one", inputs=inputs))
-    assert (seen["opened"], seen["not_opened"]) == (["one"], ["study"])
+    assert (seen["opened"], seen["not_opened"]) == (["one"], ["study"]), seen
 
 
 @pytest.mark.parametrize("how", ["/inputs/tool", "./tool", "../inputs/tool"])
@@ -274,9 +277,21 @@ def observers(root: Path, spec: TaskSpec) -> dict[str, int]:
     found = {}
     for pid in marked(folder.mark):
         words = command_line(pid)
-        if os.fsencode(folder.trace) in words and words[0] != b"/bin/sh":
+        if words[0] != b"/bin/sh" and any(word.endswith(os.fsencode(folder.trace)) for word in words):
             found[os.path.basename(os.readlink(f"/proc/{pid}/exe"))] = pid
     return found
+
+
+def test_task_that_is_over_before_its_reader_begins(
+    runner: LocalRunner, given: Callable[..., TaskInput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow-awk"
+    slow.write_text(f'#!/bin/sh\nsleep 0.7\nexec {shutil.which("awk")} "$@"\n')
+    slow.chmod(0o755)
+    assert observe(runner, task("cat /inputs/a", inputs=(given("a"),)))["opened"] == ["a"]
+    monkeypatch.setattr(observer, "_programs", lambda: (shutil.which("strace"), str(slow)))
+    seen = observe(runner, task("cat /inputs/a", inputs=(given("a"), given("b"))))
+    assert (seen["opened"], seen["not_opened"], seen["complete"]) == (["a"], ["b"], True)
 
 
 @pytest.mark.parametrize("victim", ["strace", "awk"])

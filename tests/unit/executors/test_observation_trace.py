@@ -76,6 +76,18 @@ def test_what_makes_it_incomplete(tmp_path: Path, awk: list[str]) -> None:
     assert (seen.is_over, seen.saw_the_end, seen.used_ring, seen.lost) == (True, False, True, 1)
 
 
+def test_calls_that_another_process_interrupts(tmp_path: Path, awk: list[str]) -> None:
+    begun = f'8 openat(AT_FDCWD<{hexadecimal(b"/work")}>, "{hexadecimal(b"/inputs/a")}", O_RDONLY <unfinished ...>'
+    ended = f")                                       = 3<{hexadecimal(b'/inputs/a')}>"
+    seen = read(tmp_path, awk, [BEGIN, begun, ended, opened(9, b"/dev/null"), END])
+    assert (seen.opened, seen.saw_the_end, seen.lost) == ({"a"}, True, 0)
+    started = [f'8 execve("{hexadecimal(b"/inputs/a")}", [...], 0x7f /* 0 vars */ <unfinished ...>', ")  = 0"]
+    seen = read(tmp_path, awk, [BEGIN, *started, opened(9, b"/dev/null"), END])
+    assert (seen.opened, seen.lost) == ({"a"}, 0)
+    seen = read(tmp_path, awk, [BEGIN, begun, opened(9, b"/dev/null"), END])
+    assert (seen.opened, seen.lost) == (set(), 1)
+
+
 def test_nothing_at_all(tmp_path: Path, awk: list[str]) -> None:
     seen = read(tmp_path, awk, [])
     assert (seen.is_over, seen.saw_the_end, seen.opened) == (True, False, set())
