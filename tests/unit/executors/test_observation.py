@@ -88,7 +88,7 @@ def test_opened_and_not_opened(runner: LocalRunner, given: Callable[..., TaskInp
         "ln -s /inputs folder && cat folder/a",
         "cat /proc/self/root/inputs/a",
         "cd /inputs && cat /proc/self/cwd/a",
-        "(cat /inputs/a &) ; sleep 0.2",
+        "(cat /inputs/a >seen &) ; until [ -s seen ]; do sleep 0.01; done",
         "setsid sh -c 'setsid cat /inputs/a'",
         "for i in 1 2 3 4 5 6 7 8; do cat /inputs/a & done; wait",
         "cat missing; cat /inputs/a",
