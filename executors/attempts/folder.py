@@ -29,11 +29,11 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from executors.attempts.removal import remove_tree
 from executors.model import TaskSpec
 from executors.serial import dump_spec, load_spec
 from ontology.errors import InvalidRequestError
@@ -108,7 +108,7 @@ class TaskFolder:
             (making / "spec.json").write_text(dump_spec(spec), encoding="utf-8", errors="surrogateescape")
             _put_in_place(making, self.path)
         except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
+            remove_tree(making)
             with contextlib.suppress(OSError):
                 self.path.parent.rmdir()
             raise
@@ -241,7 +241,7 @@ class TaskFolder:
             self.path.parent.rename(aside)
         except OSError:
             aside = self.path.parent
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
 
 
 def bin_of(root: Path) -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from executors.attempts.ending import end_at_once
 from executors.attempts.folder import TaskFolder, bin_of, folder_name, is_alive
+from executors.attempts.removal import remove_tree
 
 
 def left_behind(root: Path, watched: Collection[str]) -> list[str]:
@@ -17,7 +17,7 @@ def left_behind(root: Path, watched: Collection[str]) -> list[str]:
 
     What somebody was killed while deleting is deleted.
     """
-    shutil.rmtree(bin_of(root), ignore_errors=True)
+    remove_tree(bin_of(root))
     names = {folder_name(task_id) for task_id in watched}
     return sorted(entry.name for entry in os.scandir(root) if entry.name not in names)
 
@@ -31,7 +31,7 @@ def clear(root: Path, task_id: str, *, attempt: int) -> bool:
     folder = TaskFolder.latest(root, task_id)
     if folder is None:
         # Whoever deleted it was killed, or whoever made it before it was whole.
-        shutil.rmtree(root / folder_name(task_id), ignore_errors=True)
+        remove_tree(root / folder_name(task_id))
         return True
     if folder.attempt > attempt:
         return False

@@ -6,6 +6,7 @@ whoever opens it, a name may hold anything. No process of the task is alive any 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -19,6 +20,8 @@ from executors.templates import has_wildcards, relative, template_pattern
 
 MAX_FILES = 200_000
 _MAX_LINKS = 40
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
+"""What the kernel says of a folder that its task closed, or nested too deep; all else is the disk's doing or ours."""
 
 
 Digested = tuple[str, int, tuple[int, ...]]
@@ -50,6 +53,11 @@ def collect(spec: TaskSpec, folder: TaskFolder) -> Collected:
                 found.append(_stage(output.name, path, spec, folder.work, taken))
         except OutputRefusedError as error:
             return Collected(tuple(found), ("output-refused", f"The output {output.name!r} {error}."))
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
+            said = f"cannot be looked for: a folder there cannot be read ({error.strerror})"
+            return Collected(tuple(found), ("output-refused", f"The output {output.name!r} {said}."))
     return Collected(tuple(found))
 
 
@@ -75,7 +83,7 @@ def matches(output: TaskOutput, spec: TaskSpec, work: Path) -> Iterator[str]:
     place = inside(template, spec.workdir, work)
     if place.is_dir():
         yield from sorted(_walk(place, "" if template == "." else template))
-    elif os.path.lexists(place):
+    elif _mode(place):
         yield template
 
 
@@ -114,7 +122,7 @@ def inside(path: str, workdir: str, work: Path) -> Path:
             here.pop()
             continue
         place = work.joinpath(*here, part)
-        if not place.is_symlink():
+        if not stat.S_ISLNK(_mode(place)):
             here.append(part)
             continue
         links += 1
@@ -128,6 +136,18 @@ def inside(path: str, workdir: str, work: Path) -> Path:
             raise OutputRefusedError("is a link that leads in a circle")
         todo += list(target.parts)[::-1]
     return work.joinpath(*here)
+
+
+def _mode(place: Path) -> int:
+    """Return what has this name, as ``st_mode`` of a link itself where it is one; 0 when nothing has.
+
+    Raises:
+        OSError: It lies in a folder that may not be entered: nobody can tell.
+    """
+    try:
+        return os.lstat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def digest_regular(path: Path) -> Digested:

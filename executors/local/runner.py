@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from executors.attempts.ending import end_at_once
 from executors.attempts.folder import TaskFolder, folder_name, is_alive
 from executors.attempts.inputs import InputInspector
 from executors.attempts.leftovers import clear, left_behind
+from executors.attempts.removal import remove_tree
 from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
 from executors.host import describe_host, gpu_load, list_gpus
@@ -226,7 +226,7 @@ class LocalRunner(Runner):
         spec = folder.spec()
         if spec is None:
             if task.spec is not None and task.state is TaskState.QUEUED and not folder.is_claimed:
-                shutil.rmtree(folder.path, ignore_errors=True)  # A power cut can leave a description that is empty.
+                remove_tree(folder.path)  # A power cut can leave a description that is empty.
                 self._enqueue(task.spec, self._create(task.spec), sink)
             else:
                 self._abort(task, sink, "lost", "The runner has nothing of this task: its folder is gone.")

@@ -63,7 +63,7 @@ WINDOWS = [
     ("api.task_service:keep_outputs", "after"),
     ("api.task_service:keep_logs", "before"),
     ("executors.local.runner:LocalRunner.release", "before"),
-    ("executors.attempts.folder:shutil.rmtree", "before"),
+    ("executors.attempts.folder:remove_tree", "before"),
 ]
 
 OF_A_BATCH = [
