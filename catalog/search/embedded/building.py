@@ -47,6 +47,9 @@ class MemorySegment(Segment):
         people = [document.participant for document in documents]
         self._values = {Level.PARTICIPANT: _grouped(people, facts), Level.ACQUISITION: _grouped(images, facts)}
 
+    def ensure_whole(self) -> None:
+        """See that it can still be read, as memory always can."""
+
     def properties(self, level: Level) -> Collection[int]:
         """Return the keys of the properties of which somebody here has a value."""
         return self._values[level].keys()
@@ -80,6 +83,15 @@ class MergedSegment(Segment):
             self._moved.append({Level.PARTICIPANT: places})
             start += len(kept)
         super().__init__(self._merged(len(order)))
+
+    def ensure_whole(self) -> None:
+        """See that what it is made of can still be read.
+
+        Raises:
+            IntegrityError: A file was cut short meanwhile.
+        """
+        for segment, _ in self._parts:
+            segment.ensure_whole()
 
     def _order(self, datasets: Mapping[int, str]) -> Array:
         """Return the new row of each document that is kept, in the order of the parts."""

@@ -92,6 +92,7 @@ class Generation:
         if known is None or known.stamp != stamp:
             known = load_view(db, self.folder, known if known is not None and known.stamp < stamp else None)
             self._view = known
+        known.ensure_whole()
         return known
 
     @contextmanager
@@ -108,6 +109,8 @@ class Generation:
                 self._clean(db)
                 known = self._view
                 known = known if known is not None and known.stamp <= stamp_of(db) else None
+                if known is not None:
+                    known.ensure_whole()
                 writer = Writer(db, self.folder, known, fresh_records=self._fresh_records)
                 yield writer
             self._view = writer.view

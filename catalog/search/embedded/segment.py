@@ -151,6 +151,14 @@ class Segment(ABC):
         return Counter() if column is None else count_uses(column, self.shape.of(level).datasets)
 
     @abstractmethod
+    def ensure_whole(self) -> None:
+        """See that it can still be read.
+
+        Raises:
+            IntegrityError: Its file was cut short meanwhile.
+        """
+
+    @abstractmethod
     def properties(self, level: Level) -> Collection[int]:
         """Return the keys of the properties of which somebody here has a value."""
 
@@ -212,6 +220,14 @@ class FileSegment(Segment):
         self.file = file
         people, images = (Records(*(file[f"{level}/{name}"] for name in _RECORDS)) for level in Level)
         super().__init__(Shape(people, file["live"].view(np.bool_), images, file["ends"], file["owner"]))
+
+    def ensure_whole(self) -> None:
+        """See that nothing was cut off its file.
+
+        Raises:
+            IntegrityError: Something was.
+        """
+        self.file.ensure_whole()
 
     def properties(self, level: Level) -> Collection[int]:
         """Return the keys of the properties of which somebody here has a value."""

@@ -85,6 +85,15 @@ class View:
             found = self._known[what] = work_out()
         return found
 
+    def ensure_whole(self) -> None:
+        """See that every segment can still be read.
+
+        Raises:
+            IntegrityError: The file of one was cut short meanwhile.
+        """
+        for part in self.parts:
+            part.segment.ensure_whole()
+
     @property
     def iris(self) -> dict[int, str]:
         """IRI of each dataset by key."""

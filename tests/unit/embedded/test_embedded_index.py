@@ -52,10 +52,15 @@ def segments(folder: Path) -> list[Path]:
     return sorted(generation(folder).glob("*.segment"))
 
 
+def replace(path: Path, data: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
 def flip(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 0xFF
-    path.write_bytes(bytes(data))
+    replace(path, bytes(data))
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -63,10 +68,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a pointer to nothing": lambda folder: (folder / "current").write_text("nothing\n"),
     "a pointer out of the folder": lambda folder: (folder / "current").write_text("../../etc\n"),
     "no dictionary": lambda folder: (generation(folder) / "index.sqlite").write_bytes(b"no database at all"),
-    "an empty segment": lambda folder: segments(folder)[0].write_bytes(b""),
-    "a short segment": lambda folder: segments(folder)[0].write_bytes(segments(folder)[0].read_bytes()[:-64]),
+    "an empty segment": lambda folder: replace(segments(folder)[0], b""),
+    "a short segment": lambda folder: replace(segments(folder)[0], segments(folder)[0].read_bytes()[:-64]),
     "no segment": lambda folder: segments(folder)[0].unlink(),
     "a changed header": lambda folder: flip(segments(folder)[0], 40),
+    "a header longer than memory": lambda folder: flip(segments(folder)[0], 15),
+    "a header longer than the file": lambda folder: flip(segments(folder)[0], 10),
 }
 
 
