@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from catalog.leakage.ancestry import Ancestry, Reach
 from catalog.leakage.exposure import Exposure, exposure_of
+from catalog.leakage.scans import scans_of
 from catalog.model import Record
 from catalog.repository import Repository
 
@@ -35,6 +37,7 @@ class ModelMemory:
     by_digest: dict[str, str] = field(default_factory=dict)
     _sequence: int = -2
     _exposures: OrderedDict[str, Exposure] = field(default_factory=OrderedDict)
+    _scans: OrderedDict[str, Mapping[str, Collection[str]]] = field(default_factory=OrderedDict)
     _trainings: OrderedDict[str, Reach] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -47,6 +50,7 @@ class ModelMemory:
             changed = repository.records_since(self._sequence, limit=LOOKED_AT) if self._sequence >= -1 else None
             if changed is None or len(changed) == LOOKED_AT:
                 self._exposures.clear()
+                self._scans.clear()
                 self.models, self.by_digest = {}, {}
                 changed = list(repository.iterate("Model"))
             for record in changed:
@@ -55,6 +59,9 @@ class ModelMemory:
                     self.by_digest[str(record.document.get("digest"))] = record.id
                 if record.type in ("Model", "Participant"):
                     self._exposures.clear()
+                    self._scans.clear()
+                elif record.type == "Acquisition" and not record.document.get("derived"):
+                    self._scans.clear()
             self._sequence = max([now, *(record.sequence for record in changed)])
 
     def model_of(self, record: Record) -> str | None:
@@ -81,6 +88,15 @@ class ModelMemory:
             self._exposures.move_to_end(model)
             return self._exposures[model]
 
+    def scans(self, model: str, repository: Repository) -> Mapping[str, Collection[str]]:
+        """Return the SHA-256 of each scan of everybody whom a model has seen, with whose it is."""
+        with self._lock:
+            if model not in self._scans:
+                self._scans[model] = scans_of(self.exposure(model, repository).through, repository)
+                _forget(self._scans)
+            self._scans.move_to_end(model)
+            return self._scans[model]
+
     def training(self, task: Record, repository: Repository) -> Reach:
         """Return what the inputs of a training task rest on; a task's inputs never change."""
         with self._lock:
@@ -92,6 +108,6 @@ class ModelMemory:
             return self._trainings[task.id]
 
 
-def _forget(kept: OrderedDict[str, Exposure] | OrderedDict[str, Reach]) -> None:
+def _forget(kept: OrderedDict[str, Any]) -> None:
     while len(kept) > KEPT:
         kept.popitem(last=False)

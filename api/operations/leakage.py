@@ -15,6 +15,7 @@ from api.catalogue import Catalogue
 from api.operations.planning import Plan, PlannedTask
 from catalog.leakage.exposure import Exposure, Finding, State
 from catalog.leakage.people import Relation, Ties, ties_of
+from catalog.leakage.scans import scans_of
 from catalog.model import Record
 from executors.pipelines.descriptor import PipelineDescriptor
 from ontology.errors import LeakageError
@@ -27,6 +28,7 @@ SOMEBODY: Final = "somebody you may not see"
 _SAID: Final = {
     Relation.PARTICIPANT: "in its training",
     Relation.PERSON: "in its training under another record",
+    Relation.CONTENT: "with the very scan of somebody in its training",
     Relation.FAMILY: "of the family of somebody in its training",
 }
 
@@ -108,15 +110,17 @@ class Judge:
         given = dict.fromkeys(item["id"] for item in inputs if not item.get("companion"))
         direct = {iri: model for iri in given if (model := self._ancestry.model_at(iri)) is not None}
         data = [iri for iri in given if iri not in direct]
-        models = dict.fromkeys(sorted(self._ancestry.rests_on(data).models), "result")
+        reach = self._ancestry.rests_on(data)
+        models = dict.fromkeys(sorted(reach.models), "result")
         models |= dict.fromkeys(direct.values(), "input")
         if not models or not data:
             return None
         whose = self._ancestry.whose(data)
         people = sorted(set().union(*whose.values()))
         self._tie(people)
-        exposures = [self._memory.exposure(model, self._catalogue.repository) for model in models]
-        findings = [each for exposure in exposures for each in exposure.findings(people, self._ties)]
+        exposures = [self.exposure(model) for model in models]
+        scans = self._ancestry.scans(data, reach, people)
+        findings = [each for model in models for each in self._findings(model, people, scans)]
         unknown = sorted({model for exposure in exposures for model in exposure.unknown})
         unattributed = sum(1 for owners in whose.values() if not owners)
         doubt = bool(unknown or unattributed)
@@ -136,7 +140,15 @@ class Judge:
     def findings(self, model: str, people: Collection[str]) -> list[Finding]:
         """Return who of some participants has to do with the training of a model."""
         self._tie(people)
-        return self.exposure(model).findings(people, self._ties)
+        return self._findings(model, people, scans_of(people, self._catalogue.repository))
+
+    def _findings(self, model: str, people: Collection[str], scans: Mapping[str, Collection[str]]) -> list[Finding]:
+        seen = self._memory.scans(model, self._catalogue.repository) if scans else {}
+        twins: dict[str, set[str]] = {}
+        for digest in scans.keys() & seen.keys():
+            for iri in scans[digest]:
+                twins.setdefault(iri, set()).update(seen[digest])
+        return self.exposure(model).findings(people, self._ties, twins)
 
     def _tie(self, people: Collection[str]) -> None:
         missing = [iri for iri in people if iri not in self._ties]
@@ -260,10 +272,14 @@ def document(
 
 def _path(catalogue: Catalogue, judge: Judge, finding: Finding, datasets: Collection[str]) -> dict[str, Any]:
     way = judge.path(finding)
-    known = catalogue.repository.get_many(way)
+    known = catalogue.repository.get_many([*way, finding.participant])
     allowed = frozenset(datasets)
-    nodes = [_node(iri, known.get(iri), open=iri in known and governing(known[iri]) <= allowed) for iri in way]
-    return {"relation": finding.relation.value, "participant": finding.participant, "nodes": nodes}
+
+    def told(iri: str) -> dict[str, Any]:
+        return _node(iri, known.get(iri), open=iri in known and governing(known[iri]) <= allowed)
+
+    nodes = [told(iri) for iri in way]
+    return {"relation": finding.relation.value, "participant": told(finding.participant)["id"], "nodes": nodes}
 
 
 def _node(iri: str, record: Record | None, *, open: bool) -> dict[str, Any]:

@@ -305,7 +305,10 @@ def listing(
     principal.require(Permission.READ)
     page = catalogue.repository.list_records("Model", cursor=cursor, limit=limit)
     seen = [record for record in page.items if principal.may(Permission.READ, record)]
-    return page_body(Page(seen, page.total - (len(page.items) - len(seen)), page.next), _summary)
+    catalogue.model_memory.refresh(catalogue.repository)
+    known = catalogue.model_memory.models.values()
+    total = sum(1 for record in known if not record.withdrawn and principal.may(Permission.READ, record))
+    return page_body(Page(seen, total, page.next), _summary)
 
 
 def _summary(record: Record) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from catalog.leakage.scans import scans_among
 from catalog.model import Record
 from catalog.repository import Repository
 from ontology.namespaces import DERIVED_FROM, GENERATED_BY, INFORMED_BY, PART_OF, USED
@@ -75,6 +76,11 @@ class Ancestry:
     def rests_on(self, starts: Collection[str]) -> Reach:
         """Return everybody, and every model, that some files or outputs rest on together."""
         return self._walk(starts, self._all_of)
+
+    def scans(self, starts: Collection[str], reach: Reach, participants: Collection[str]) -> dict[str, set[str]]:
+        """Return the SHA-256 of each scan of some participants that a walk came to, each with whose it is."""
+        passed = (self._records.get(iri) for iri in {*starts, *reach.before})
+        return scans_among((record for record in passed if record is not None), participants)
 
     def _walk(self, starts: Collection[str], onward: Callable[[list[str]], Mapping[str, list[str]]]) -> Reach:
         before: dict[str, str] = {}

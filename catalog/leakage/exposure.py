@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from catalog.leakage.people import CHUNK, Circle, Relation, Ties, ties_of
 from catalog.model import Record
@@ -65,11 +66,22 @@ class Exposure:
             way.append(self.next[way[-1]])
         return tuple(way)
 
-    def findings(self, participants: Iterable[str], ties: Mapping[str, Ties]) -> list[Finding]:
-        """Return who of some participants has to do with the training, the strongest relation of each."""
+    def findings(
+        self,
+        participants: Iterable[str],
+        ties: Mapping[str, Ties],
+        twins: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> list[Finding]:
+        """Return who of some participants has to do with the training, the strongest relation of each.
+
+        Args:
+            participants: The participants.
+            ties: What connects each to others.
+            twins: Those of them who have a scan of the same bytes as some in the training, each with these.
+        """
         found = []
         for iri in participants:
-            related = self.circle.related(iri, ties[iri])
+            related = self.circle.related(iri, ties[iri], twins.get(iri, ()))
             if related is not None:
                 relation, other = related
                 chain = self.chain(self.through[other])

@@ -26,6 +26,8 @@ class Relation(StrEnum):
     """The same record."""
     PERSON = "person"
     """Another record of the same person."""
+    CONTENT = "content"
+    """Another record, of which nothing says that it is the same person, with a scan of the same bytes."""
     FAMILY = "family"
     """Another person of the same family."""
 
@@ -112,13 +114,21 @@ class Circle:
             self._first[Relation.PERSON].setdefault(self._person.top(iri), iri)
             self._first[Relation.FAMILY].setdefault(self._family.top(iri), iri)
 
-    def related(self, participant: str, ties: Ties) -> tuple[Relation, str] | None:
-        """Return how somebody is related to a member, and to which; the strongest relation, None when there is none."""
+    def related(self, participant: str, ties: Ties, twins: Collection[str] = ()) -> tuple[Relation, str] | None:
+        """Return how somebody is related to a member, and to which; the strongest relation, None when there is none.
+
+        Args:
+            participant: The somebody.
+            ties: What connects him or her to others.
+            twins: Members who have a scan of the same bytes.
+        """
         if participant in self._members:
             return Relation.PARTICIPANT, participant
         person = self._found(Relation.PERSON, self._person, ties.person)
         if person is not None:
             return Relation.PERSON, person
+        if twins:
+            return Relation.CONTENT, min(twins)
         kin = self._found(Relation.FAMILY, self._family, ties.person | ties.family)
         return None if kin is None else (Relation.FAMILY, kin)
 

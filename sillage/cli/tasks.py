@@ -229,8 +229,9 @@ def _pairs(options: list[str] | None, name: str) -> list[tuple[str, str]]:
 
 def _reference(value: str) -> str:
     """Return an id as it is, and what is a path here as one that any process of this machine understands."""
-    written_as_path = value.startswith((".", "/", "~")) and "/" in value
-    return str(Path(value).expanduser().absolute()) if written_as_path else value
+    path = Path(value).expanduser()
+    is_path = "/" in value and (value.startswith((".", "/", "~")) or path.is_file())
+    return str(path.absolute()) if is_path else value
 
 
 def _finished(people: People, body: dict[str, Any]) -> None:
