@@ -13,13 +13,13 @@ from typing import Any
 
 from executors.attempts.ending import end_at_once, sweep
 from executors.attempts.folder import ProcessIdentity, TaskFolder, is_alive
-from executors.attempts.inputs import InputInspector, InputRefusedError, Inspected, changed_since
+from executors.attempts.inputs import InputInspector, InputRefusedError, Inspected, changed_since, promised
 from executors.attempts.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
 from executors.attempts.outputs import collect, remove_mount_points
 from executors.attempts.sandbox import Launch, Sandbox, read_only_contents, task_environ
 from executors.attempts.watch import Usage, Watch
 from executors.attempts.wrapper import Child, start
-from executors.capture import Outcome, Run, task_record
+from executors.capture import ObservedInput, Outcome, Run, task_record
 from executors.host import Gpu, list_gpus
 from executors.model import StagedOutput, TaskEvent, TaskSpec
 from executors.model import Usage as Look
@@ -98,6 +98,7 @@ class Attempt:
 
     def conclude(self) -> None:
         """Give a task that ended while nobody watched its final event."""
+        self._known.gpus = self.folder.gpus()
         self._carefully(self._finish)
 
     def stop_unstarted(self) -> None:
@@ -261,11 +262,9 @@ class Attempt:
         )
         known.reported, known.complaint = take_report(self.folder.work, self.folder.path / "report.json")
         outputs: tuple[StagedOutput, ...] = ()
-        if ending.kind is EventKind.COMPLETE and known.inspected is not None:
-            changed = changed_since(spec, known.inspected)
-            if changed is not None:
-                detail = f"Input {changed} changed while the task ran."
-                ending = Ending(EventKind.ABORT, Outcome(exit_code=0, reason="input-changed", detail=detail))
+        doubt = self._doubt() if ending.kind is EventKind.COMPLETE else None
+        if doubt is not None:
+            ending = Ending(EventKind.ABORT, Outcome(exit_code=0, reason="input-changed", detail=doubt))
         if ending.kind is EventKind.COMPLETE:
             collected = collect(spec, self.folder)
             outputs = collected.outputs
@@ -273,6 +272,27 @@ class Attempt:
                 reason, detail = collected.problem
                 ending = Ending(EventKind.FAIL, Outcome(exit_code=0, reason=reason, detail=detail))
         self._end(ending, outputs)
+
+    def _doubt(self) -> str | None:
+        """Return why what a task made cannot be taken although it succeeded: an input is not what it was.
+
+        Where an earlier service began the task, what it saw of the inputs went with it; they are looked at again.
+        """
+        known = self._known
+        try:
+            if known.inspected is None:
+                known.inspected = self._machine.inspector.inspect(self.spec)
+                return None
+        except InputRefusedError as error:
+            return f"{str(error).rstrip('.')}; it was when the task began."
+        changed = changed_since(self.spec, known.inspected)
+        return None if changed is None else f"Input {changed} changed while the task ran."
+
+    def _inputs(self) -> tuple[ObservedInput, ...]:
+        """Return the inputs as they were when mounted; nothing for a task that was given none yet."""
+        if self._known.inspected is not None:
+            return self._known.inspected.observed
+        return promised(self.spec) if self.folder.started() is not None else ()
 
     def _end(self, ending: Ending, outputs: tuple[StagedOutput, ...] = ()) -> None:
         outcome = ending.outcome
@@ -311,7 +331,7 @@ class Attempt:
             started=as_utc(began),
             ended=as_utc(ended),
             outcome=outcome,
-            inputs=known.inspected.observed if known.inspected is not None else (),
+            inputs=self._inputs(),
             outputs=outputs,
             use=resource_use(known.usage, ended - began, known.waited, own_peak),
             logs=digest_logs(self.folder),

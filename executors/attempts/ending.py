@@ -73,15 +73,16 @@ def kill(folder: TaskFolder, wrapper: int, *, desperate: bool = False) -> None:
 
 def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
     """See to it that nothing of an ended task is left running; False when something will not die."""
-    first = namespace_init(folder)
+    gone, first, reported = True, namespace_init(folder), _reported(folder) if folder.sandboxed else None
     if first is not None:
         send([first], signal.SIGKILL)
         gone = _wait_for_end(first, patience_s)
-        if not folder.contained:
-            return gone
-    elif folder.sandboxed and not folder.contained and (reported := _reported(folder)) is not None:
-        return not _is_ending(reported) or _wait_for_end(reported, patience_s)
-    gone = _sweep_strays(folder, patience_s)
+    elif reported is not None and not folder.contained:
+        gone = not _is_ending(reported) or _wait_for_end(reported, patience_s)
+    if reported is not None and not folder.contained and folder.exit_code() is not None:
+        return gone
+    # In a sandbox whose wrapper was killed, bubblewrap outlives what it has started by a moment.
+    gone = _sweep_strays(folder, patience_s) and gone
     return end_container(folder) and gone
 
 

@@ -90,6 +90,11 @@ class InputInspector:
         return digest
 
 
+def promised(spec: TaskSpec) -> tuple[ObservedInput, ...]:
+    """Return the inputs as a description promises them; no command begins unless they were found so."""
+    return tuple(ObservedInput(id=item.id, path=item.path, sha256=item.sha256, size=item.size) for item in spec.inputs)
+
+
 def changed_since(spec: TaskSpec, before: Inspected) -> str | None:
     """Return the id of an input that changed while the task ran; None when all stayed as they were.
 

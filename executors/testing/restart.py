@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from executors.model import KnownTask, TaskEvent, TaskOutput, TaskSpec
+from executors.model import KnownTask, TaskEvent, TaskInput, TaskOutput, TaskSpec
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
 from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, task, wait_until
@@ -51,6 +52,27 @@ class Restart(RunnerSuite):
         ended = work_root / "tasks" / spec.id / "1" / "exit"
         wait_until(ended.exists)
         self._ends_well(self._restart(spec, recorder, work_root), spec, recorder)
+
+    @pytest.mark.parametrize("script", ["sleep 0.6; cat /inputs/a >out", "cat /inputs/a >out; exit 3"])
+    @pytest.mark.parametrize("ended", [False, True])
+    def test_inputs_are_recorded_after_a_restart(
+        self, durable: Runner, work_root: Path, tmp_path: Path, script: str, ended: bool
+    ) -> None:
+        (tmp_path / "a").write_text("abc")
+        digest = hashlib.sha256(b"abc").hexdigest()
+        given = TaskInput(id="a", host_path=tmp_path / "a", path="/inputs/a", sha256=digest, size=3)
+        spec, recorder = task(script, inputs=(given,)), Recorder()
+        durable.submit(spec, recorder)
+        wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
+        durable.close()
+        if ended:
+            wait_until((work_root / "tasks" / spec.id / "1" / "exit").exists)
+        again = self._restart(spec, recorder, work_root)
+        assert again.wait(spec.id, PATIENCE_S)
+        again.close()
+        record = recorder.record(spec.id)
+        assert record["exit_code"] == (3 if "exit 3" in script else 0), record["detail"]
+        assert record["inputs"] == [{"id": "a", "path": "/inputs/a", "sha256": digest, "size": 3}]
 
     def test_waiting_task_is_started(self, durable: Runner, work_root: Path) -> None:
         recorder, cores = Recorder(), durable.capabilities.cpu_cores

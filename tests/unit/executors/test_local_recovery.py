@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from executors.attempts.processes import marked
 from executors.attempts.sandbox import PlainSandbox
 from executors.attempts.wrapper import start
 from executors.local.runner import LocalRunner
-from executors.model import KnownTask, TaskOutput
+from executors.model import KnownTask, TaskInput, TaskOutput
 from executors.states import EventKind, TaskState
 from executors.testing import Recorder, task, wait_until
 
@@ -155,6 +156,29 @@ def test_verdict_survives_the_service(tmp_path: Path) -> None:
     again.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
     assert again.wait(spec.id, 20)
     assert recorder.last(spec.id).reason == "timeout"
+    again.close()
+
+
+@pytest.mark.parametrize(("after", "said"), [("abd", "digest"), (None, "not here")])
+def test_input_that_changed_while_nobody_watched_spoils_the_result(
+    tmp_path: Path, after: str | None, said: str
+) -> None:
+    source = tmp_path / "a"
+    source.write_text("abc")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    given = TaskInput(id="a", host_path=source, path="/inputs/a", sha256=digest, size=3)
+    runner, recorder, spec = LocalRunner(tmp_path), Recorder(), task("echo up; sleep 0.2", inputs=(given,))
+    runner.submit(spec, recorder)
+    wait_until(lambda: runner.logs(spec.id, "stdout") == b"up\n")
+    runner.close()
+    source.unlink() if after is None else source.write_text(after)
+    again = LocalRunner(tmp_path)
+    again.reconcile([KnownTask(task_id=spec.id, state=TaskState.RUNNING)], recorder)
+    assert again.wait(spec.id, 20)
+    last = recorder.last(spec.id)
+    assert (last.state, last.reason) == (TaskState.SYSTEM_ERROR, "input-changed")
+    assert said in (last.detail or "")
+    assert recorder.record(spec.id)["inputs"][0]["sha256"] == digest
     again.close()
 
 
