@@ -6,13 +6,14 @@ only the one who holds the dataset's own lock makes such files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.versions.git import AUTHOR, MAIL, Repository
-from catalog.versions.objects import synchronise, synchronise_each
+from catalog.versions.objects import synchronise
 from ontology.errors import BackendUnavailableError
 
 _TAKEN = "somebody else is writing to the dataset"
@@ -41,8 +42,11 @@ def branch_tip(repository: Repository, branch: str) -> str | None:
         return output.stdout.decode().strip() or None
 
 
-def move_branches(repository: Repository, moves: Sequence[Move]) -> None:
-    """Move branches, in this order; none when one of them is not where it must be.
+@contextlib.contextmanager
+def moving_branches(repository: Repository, moves: Sequence[Move]) -> Iterator[list[str]]:
+    """Move branches, in this order, after the block; none when one of them is not where it must be.
+
+    The block is given the files that hold what the branches are to be, and has the disk keep them.
 
     Raises:
         BackendUnavailableError: Somebody else moved one, or is about to.
@@ -52,17 +56,21 @@ def move_branches(repository: Repository, moves: Sequence[Move]) -> None:
     try:
         for number, move in enumerate(moves):
             held.append(_lock(repository, number, move))
-        synchronise_each(held)
-        for number, move in enumerate(moves):
-            os.rename(f"{repository.common_dir / move.branch}.lock", repository.common_dir / move.branch)
-            os.unlink(held[number])
-        for folder in sorted({(repository.common_dir / move.branch).parent for move in moves}):
-            synchronise(folder)
+        yield held
+        _move(repository, moves, held)
     except BaseException:
         remove_stale(repository, [move.branch for move in moves])
         raise
     for move in moves:
         _note(repository, move)
+
+
+def _move(repository: Repository, moves: Sequence[Move], held: Sequence[str]) -> None:
+    for move, ours in zip(moves, held, strict=True):
+        os.rename(f"{repository.common_dir / move.branch}.lock", repository.common_dir / move.branch)
+        os.unlink(ours)
+    for folder in sorted({(repository.common_dir / move.branch).parent for move in moves}):
+        synchronise(folder)
 
 
 def remove_stale(repository: Repository, branches: Sequence[str]) -> None:

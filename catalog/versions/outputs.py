@@ -10,23 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from catalog.versions.annex import key_of_link, location_log
+from catalog.versions.annex import key_of_link
 from catalog.versions.dataset import lasting_id, locked
 from catalog.versions.git import Repository
-from catalog.versions.history import (
-    ANNEX_BRANCH,
-    Blob,
-    KnownLocations,
-    annexed,
-    commit,
-    current_branch,
-    head,
-    look_up,
-    settle,
-)
+from catalog.versions.history import Blob, annexed, head
+from catalog.versions.next_commit import NextCommit
 from catalog.versions.objects import AnnexObjects, Fingerprint, full_disk_reported
 from catalog.versions.run_record import run_message
-from catalog.versions.small_commit import MOST, SmallCommit
 from catalog.versions.surroundings import Surroundings
 from catalog.versions.working_tree import Change, apply_changes, heal
 from ontology.errors import BackendUnavailableError, ConflictError, InvalidRequestError, NotFoundError
@@ -87,10 +77,12 @@ class _Around:
 class _Look:
     """What the dataset holds where something is to be written."""
 
-    parent: str
+    commit: NextCommit
     places: Places
-    locations: KnownLocations | None = None
-    small: SmallCommit | None = None
+
+    @property
+    def parent(self) -> str:
+        return self.commit.parent
 
 
 def save_outputs(
@@ -136,8 +128,8 @@ def _commit(
             if prepared:
                 # By itself, so that repeating the run does not begin with changing what it needs.
                 text = "Add what runs are repeated with\n"
-                parent = _apply(repository, prepared, seen, around.objects, parent=parent, message=text)
-                seen = _Look(parent, seen.places)
+                parent = _apply(repository, prepared, seen, around.objects, message=text)
+                seen = _look(repository, [*around.blobs, *blobs], around.folders)
             changes = _changes(seen.places, blobs)
             if not changes:
                 around.objects.synchronise()
@@ -145,7 +137,7 @@ def _commit(
             identifier = lasting_id(repository) if record is not None else None
             paths = [blob.path for blob in blobs[:count]]
             text = run_message(message, record, datalad_id=identifier, outputs=paths)
-            return _apply(repository, changes, seen, around.objects, parent=parent, message=text)
+            return _apply(repository, changes, seen, around.objects, message=text)
         except BackendUnavailableError:
             found = head(repository)
             if found is None or found[0] == parent:
@@ -154,25 +146,14 @@ def _commit(
 
 
 def _apply(
-    repository: Repository, changes: Sequence[Change], seen: _Look, objects: AnnexObjects, *, parent: str, message: str
+    repository: Repository, changes: Sequence[Change], seen: _Look, objects: AnnexObjects, *, message: str
 ) -> str:
     """Commit changes and have the working tree follow; contents reach the disk before the commit does."""
     blobs = [change.blob for change in changes]
-    small = seen.small if len(blobs) <= MOST else None
-    with apply_changes(repository, changes, {}, at_once=small is None) as note:
-        if small is not None:
-            name = small.commit(blobs, message=message, before=[*note, *objects.unsynchronised()])
-            objects.synchronised()
-            return name
-        objects.synchronise()
-        return commit(
-            repository,
-            branch=current_branch(repository),
-            parent=parent,
-            message=message,
-            blobs=blobs,
-            known=seen.locations,
-        )
+    with apply_changes(repository, changes, {}, at_once=False) as note:
+        name = seen.commit.write(blobs, message=message, before=[*note, *objects.unsynchronised()])
+    objects.synchronised()
+    return name
 
 
 def _check_names(outputs: Sequence[Output]) -> None:
@@ -236,18 +217,8 @@ def _look(repository: Repository, blobs: Sequence[Blob], whole: Sequence[str]) -
     folders = {folder for blob in blobs for folder in _folders(blob.path)}
     folders |= {folder for path in whole for folder in (path, *_folders(path))}
     paths = [*(blob.path for blob in blobs), *sorted(folders)]
-    if len(blobs) <= MOST:
-        small = SmallCommit(repository)
-        return _Look(small.parent, small.places(paths), small=small)
-    settle(repository)
-    keys = sorted({blob.key for blob in blobs if blob.key is not None})
-    asked = ["HEAD", ANNEX_BRANCH, *(f"HEAD:{path}" for path in paths)]
-    found = look_up(repository, [*asked, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)])
-    if found[0] is None:
-        raise BackendUnavailableError("the dataset has no commit", next_step="Run: sillage check")
-    places = dict(zip(paths, found[2 : len(asked)], strict=True))
-    logs = dict(zip(keys, found[len(asked) :], strict=True))
-    return _Look(found[0][1], places, KnownLocations.of(found[1], logs))
+    commit = NextCommit(repository)
+    return _Look(commit, commit.places(paths))
 
 
 def _changes(places: Places, blobs: Sequence[Blob]) -> list[Change]:

@@ -181,7 +181,7 @@ def test_a_full_disk_saves_nothing_and_can_be_repeated(
     def full(*_: object, **__: object) -> str:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("catalog.versions.small_commit.move_branches", full)
+    monkeypatch.setattr("catalog.versions.branches._move", full)
     with pytest.raises(StorageFullError):
         store.save_outputs(derivative.path, [output], message="x", run_record=None)
     assert store.take_in(derivative.path).commit == derivative.commit
@@ -193,11 +193,12 @@ def test_a_full_disk_saves_nothing_and_can_be_repeated(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+import catalog.versions.next_commit
 import catalog.versions.{module} as module
 from catalog.versions.store import DataStore
 original = getattr(module, "{name}")
-if "{module}.{name}" == "outputs.commit":
-    module.MOST = 0
+if {packed}:
+    catalog.versions.next_commit.MOST_LOOSE = 0
 def replacement(*args, **kwargs):
     if {after}: original(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -212,14 +213,13 @@ POINTS = [
     ("outputs", "_take_in", True),
     ("outputs", "_changes", True),
     ("working_tree", "_write_whole", True),
-    ("small_commit", "synchronise_each", False),
-    ("small_commit", "move_branches", False),
+    ("next_commit", "synchronise_each", False),
+    ("next_commit", "synchronise_each", True),
     ("branches", "_lock", True),
-    ("branches", "synchronise_each", True),
+    ("branches", "_move", False),
     ("branches", "synchronise", True),
-    ("small_commit", "move_branches", True),
-    ("outputs", "commit", False),
-    ("outputs", "commit", True),
+    ("branches", "_move", True),
+    ("branches", "_note", True),
     ("working_tree", "_written_afresh", True),
     ("working_tree", "_follow", True),
     ("working_tree", "_update_index", True),
@@ -227,12 +227,26 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(("module", "name", "after"), POINTS, ids=lambda value: str(value))
+PACKED_POINTS = [
+    ("next_commit", "synchronise_each", False),
+    ("pack_writing", "synchronise", False),
+    ("pack_writing", "synchronise", True),
+    ("branches", "_move", False),
+    ("branches", "_move", True),
+    ("working_tree", "_follow", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "after", "packed"),
+    [(*point, False) for point in POINTS] + [(*point, True) for point in PACKED_POINTS],
+    ids=lambda value: str(value),
+)
 def test_a_call_killed_anywhere_is_completed_by_the_next(
-    module: str, name: str, after: bool, store: DataStore, derivative: Versioned, tmp_path: Path, run
+    module: str, name: str, after: bool, packed: bool, store: DataStore, derivative: Versioned, tmp_path: Path, run
 ) -> None:
     outputs = [stage(tmp_path / "w", f"sub-0{number}/x.txt", bytes([number])) for number in range(3)]
-    code = KILLED.format(module=module, name=name, after=after)
+    code = KILLED.format(module=module, name=name, after=after, packed=packed)
     arguments = [str(part) for output in outputs for part in output]
     command = [sys.executable, "-c", code, str(store.root), str(derivative.path), *arguments]
     assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL

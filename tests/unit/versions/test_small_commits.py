@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog.versions.branches import Move, branch_tip, move_branches
+from catalog.versions.branches import Move, branch_tip, moving_branches
 from catalog.versions.git import open_repository
 from catalog.versions.git_objects import GitObjects, Snapshot
 from catalog.versions.model import Versioned
@@ -98,8 +98,8 @@ def test_no_branch_is_moved_when_one_is_elsewhere(derivative: Versioned) -> None
         Move("refs/heads/git-annex", annex, derivative.commit),
         Move(MAIN, "0" * 40, derivative.commit),
     ]
-    with pytest.raises(BackendUnavailableError):
-        move_branches(repository, moves)
+    with pytest.raises(BackendUnavailableError), moving_branches(repository, moves):
+        raise AssertionError("the block must not be entered")
     assert branch_tip(repository, "refs/heads/git-annex") == annex
     assert branch_tip(repository, MAIN) == derivative.commit
     assert not list((derivative.path / ".git/refs/heads").glob("*.lock"))
