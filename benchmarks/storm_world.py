@@ -27,7 +27,7 @@ from executors.attempts.processes import descendants, marked
 from sillage.client import Client, ProblemError, ServiceAwayError
 
 ROOT = Path(__file__).resolve().parents[1]
-ONCE = "cat /proc/sys/kernel/random/uuid | tee -a ran.txt; "
+ONCE = "cat /proc/sys/kernel/random/uuid | tee -a ran.txt; [ -s ran.txt ] || exit 9; "
 LINE = 37
 """What one run prints and notes: a UUID and the end of the line."""
 
@@ -39,7 +39,7 @@ PIPELINES: Mapping[str, str] = {
     "failing": "sleep 0.05; exit 3",
     "silent": "sleep 0.02",
 }
-"""Each first prints a line of its own and appends it to a file of its working folder."""
+"""Each first prints a line of its own and appends it to a file of its working folder, or fails."""
 
 _FORKER = """
 import os, sys

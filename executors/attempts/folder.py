@@ -36,7 +36,7 @@ from pathlib import Path
 from executors.attempts.removal import remove_tree
 from executors.model import TaskSpec
 from executors.serial import dump_spec, load_spec
-from ontology.errors import InvalidRequestError
+from ontology.errors import InvalidRequestError, NotFoundError
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -224,12 +224,18 @@ class TaskFolder:
         os.close(descriptor)
 
     def printed(self, stream: str, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes of what was printed from ``offset`` on; nothing before it has begun."""
+        """Return at most ``limit`` bytes of what was printed from ``offset`` on; nothing before it has begun.
+
+        Raises:
+            NotFoundError: The folder is being deleted, or is gone.
+        """
         try:
             with open(self.path / stream, "rb") as log:
                 log.seek(offset)
                 return log.read(limit)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not self.exists:
+                raise NotFoundError("Nothing is kept of this task.", field="id") from error
             return b""
 
     def delete(self) -> None:
@@ -240,7 +246,9 @@ class TaskFolder:
             aside = gone / str(uuid.uuid4())
             self.path.parent.rename(aside)
         except OSError:
+            # What lies in its place while it goes must not be taken for what the task has left.
             aside = self.path.parent
+            (self.path / "spec.json").unlink(missing_ok=True)
         remove_tree(aside)
 
 

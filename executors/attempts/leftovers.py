@@ -15,9 +15,10 @@ from executors.attempts.removal import remove_tree
 def left_behind(root: Path, watched: Collection[str]) -> list[str]:
     """Return the names of the tasks that something is kept of, without those that are watched here.
 
-    What somebody was killed while deleting is deleted.
+    What somebody was killed while deleting is deleted, and the bin itself left to those who use it now.
     """
-    remove_tree(bin_of(root))
+    for gone in bin_of(root).glob("*"):
+        remove_tree(gone)
     names = {folder_name(task_id) for task_id in watched}
     return sorted(entry.name for entry in os.scandir(root) if entry.name not in names)
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from executors.attempts.folder import TaskFolder, bin_of
+from executors.attempts.leftovers import left_behind
 from executors.attempts.removal import remove_tree
+from executors.testing import task
+from ontology.errors import NotFoundError
 
 POWERS = ("dac_override", "dac_read_search", "fowner")
 """What lets root read and change what it may not."""
@@ -66,7 +70,11 @@ def test_what_cannot_be_read_is_an_output_problem(tmp_path: Path, script: str, p
 DELETE = """
 import sys
 from pathlib import Path
+from executors.attempts.folder import TaskFolder, bin_of
+from executors.attempts.leftovers import left_behind
 from executors.attempts.removal import remove_tree
+from executors.testing import task
+from ontology.errors import NotFoundError
 sys.exit(0 if remove_tree(Path(sys.argv[1])) else 1)
 """
 
@@ -98,3 +106,23 @@ def test_folders_deeper_than_any_path_are_deleted(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_deleted(tmp_path: Path) -> None:
     assert remove_tree(tmp_path / "nothing")
+
+
+def test_what_is_printed_by_a_task_that_is_being_deleted_is_not_nothing(tmp_path: Path) -> None:
+    """An empty log would be kept in the place of the one that was kept before."""
+    spec = task("true")
+    folder = TaskFolder(tmp_path / "tasks", spec.id, 1)
+    folder.create(spec)
+    assert folder.printed("stdout", 0, 10) == b""
+    bin_of(tmp_path / "tasks").write_text("no folder: nothing can be put aside")
+    folder.delete()
+    with pytest.raises(NotFoundError):
+        folder.printed("stdout", 0, 10)
+
+
+def test_looking_for_what_is_left_does_not_take_the_bin_from_those_who_delete(tmp_path: Path) -> None:
+    root = tmp_path / "tasks"
+    (bin_of(root) / "half" / "1").mkdir(parents=True)
+    (root / "some").mkdir(parents=True)
+    assert left_behind(root, ()) == ["some"]
+    assert list(bin_of(root).iterdir()) == []
