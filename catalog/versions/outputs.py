@@ -192,12 +192,13 @@ def _take_in(repository: Repository, objects: AnnexObjects, outputs: Sequence[Ou
         return annexed(output.path, key or _committed_key(repository, output.path, output.sha256))
 
     if len(outputs) < _MANY:
-        blobs = list(map(take, outputs))
-    else:
-        # Most of the time goes into making folders, which the file system does for several at a time.
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="outputs") as pool:
-            blobs = list(pool.map(take, outputs))
-    return blobs
+        return list(map(take, outputs))
+    # Most of the time goes into making folders, which the file system does for several at a time. Each thread has a
+    # part of its own, because handing over single files would take as long as what is done with them.
+    size = -(-len(outputs) // _WORKERS)
+    parts = [outputs[begin : begin + size] for begin in range(0, len(outputs), size)]
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="outputs") as pool:
+        return [blob for part in pool.map(lambda part: list(map(take, part)), parts) for blob in part]
 
 
 def _committed_key(repository: Repository, path: str, sha256: str) -> str:

@@ -31,7 +31,7 @@ class PackWriter:
         self._folder = f"{objects}/pack"
         os.makedirs(self._folder, exist_ok=True)
         mark = uuid.uuid4().hex
-        self._halves = {half: f"{self._folder}/tmp_{half}_{mark}" for half in ("pack", "idx")}
+        self._halves = {half: f"{self._folder}/tmp_{half}_{mark}" for half in ("pack", "idx")}  # noqa: S108
         self._file = os.fdopen(_new(self._halves["pack"]), "w+b", buffering=_CHUNK)
         self._file.write(b"PACK" + struct.pack(">II", 2, 0))
         self._at = 12
@@ -58,15 +58,17 @@ class PackWriter:
         Raises:
             OSError: The disk refused.
         """
+        checksum = _sha1()
         with self._file as file:
             file.seek(8)
             file.write(struct.pack(">I", len(self._objects)))
             file.seek(0)
-            checksum = hashlib.file_digest(file, _sha1).digest()
-            file.write(checksum)
+            while chunk := file.read(_CHUNK):
+                checksum.update(chunk)
+            file.write(checksum.digest())
         with open(_new(self._halves["idx"]), "wb") as file:
-            file.write(self._index(checksum))
-        self._name = f"pack-{checksum.hex()}"
+            file.write(self._index(checksum.digest()))
+        self._name = f"pack-{checksum.hexdigest()}"
         return list(self._halves.values())
 
     def publish(self) -> None:

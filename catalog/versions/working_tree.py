@@ -18,11 +18,10 @@ from pathlib import Path
 from catalog.versions.git import Repository
 from catalog.versions.git_tree import LINK, SUBMODULE, GitTree
 from catalog.versions.history import Blob, blob_oid, head, write_blob
+from catalog.versions.index_file import LARGE_INDEX, add_to_index
 from catalog.versions.objects import synchronise_each
 
 _PENDING = "pending.json"
-_LARGE_INDEX = 300_000
-"""Bytes; about two thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,12 @@ def apply_changes(
         synchronise_each([note, note.parent])
     yield [note, note.parent]
     _follow(repository, [change.blob for change in changes], before)
-    lines = [_index_line("0", "0" * 40, path) for path in gone]
-    lines += [_index_line(change.blob.mode, change.blob.oid, change.blob.path) for change in changes]
-    _update_index(repository, lines)
+    added = {os.fsencode(change.blob.path): (change.blob.mode, change.blob.oid) for change in changes}
+    only_added = not gone and all(change.before is None for change in changes)
+    if not only_added or not add_to_index(repository.git_dir, added):
+        lines = [_index_line("0", "0" * 40, path) for path in gone]
+        lines += [_index_line(change.blob.mode, change.blob.oid, change.blob.path) for change in changes]
+        _update_index(repository, lines)
     note.unlink()
 
 
@@ -153,9 +155,12 @@ def _update_index(repository: Repository, lines: Sequence[bytes]) -> None:
     if not index.exists():
         repository.git("read-tree", "HEAD", config={"core.protectNTFS": "false"})
     config = {"core.protectNTFS": "false"}
-    if index.stat().st_size > _LARGE_INDEX or any(repository.git_dir.glob("sharedindex.*")):
+    large = index.stat().st_size > LARGE_INDEX
+    if large or any(repository.git_dir.glob("sharedindex.*")):
         # Only what has changed lately is written anew (git-update-index(1), "Split index").
-        config["core.splitIndex"] = "true"
+        config |= {"core.splitIndex": "true", "splitIndex.sharedIndexExpire": "1.hour.ago"}
+        if large:
+            config["splitIndex.maxPercentChange"] = "0"
     repository.git("update-index", "-z", "--index-info", given=b"".join(lines), config=config)
 
 

@@ -222,7 +222,7 @@ POINTS = [
     ("branches", "_note", True),
     ("working_tree", "_written_afresh", True),
     ("working_tree", "_follow", True),
-    ("working_tree", "_update_index", True),
+    ("working_tree", "add_to_index", True),
     ("outputs", "_commit", True),
 ]
 
