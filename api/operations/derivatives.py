@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from api.catalogue import Catalogue
+from api.operations.attribution import Attribution
 from api.operations.outputs import dataset_path, output_puts
 from api.operations.task_specs import PIPELINE_MOUNT, spec_of
 from catalog.model import Commit, Put, Record
@@ -92,7 +93,10 @@ def keep_outputs(catalogue: Catalogue, task: Record, event: TaskEvent) -> tuple[
         return catalogue.store.saved_output(path, place, sha256=output.sha256, size=output.size)
 
     hints = PipelineDescriptor.parse(plan.version.document["descriptor"]).outputs
-    return output_puts(task, derivative, event.outputs, commit=saved, hints=hints, located=located)
+    attribution = Attribution.of(task, catalogue.repository)
+    return output_puts(
+        task, derivative, event.outputs, commit=saved, hints=hints, located=located, attribution=attribution
+    )
 
 
 def _alias(catalogue: Catalogue, task: Record) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from api.operations.attribution import Attribution
 from api.operations.input_files import sources_of
 from api.operations.measures import Measures, read_measures
 from catalog.model import Put, Record
@@ -35,6 +36,7 @@ def output_puts(
     commit: str,
     hints: Mapping[str, OutputHint],
     located: Callable[[str], Path],
+    attribution: Attribution,
 ) -> tuple[list[Put], list[dict[str, Any]]]:
     """Return the records of a task's outputs, and the members of its ``outputs``.
 
@@ -47,6 +49,7 @@ def output_puts(
         commit: Which holds them.
         hints: What the descriptor says of each output.
         located: Where a file of the commit lies, by its path.
+        attribution: Whose data the inputs are.
     """
     puts: list[Put] = []
     listed: list[dict[str, Any]] = []
@@ -56,25 +59,36 @@ def output_puts(
         listed += [{k: f[k] for k in ("id", "path", "sha256", "size", "name")} for f in files]
         hint = hints.get(lead.name)
         sources = sources_of(task.document["inputs"], hint.derived_from if hint else None)
+        document = {
+            **_about(lead, hint, [iri for _, iri in sources], attribution),
+            "dataset": derivative.id,
+            "task": task.id,
+            "commit": commit,
+            "derived": True,
+            "files": files,
+            **_measured(group, hints, located),
+        }
         puts.append(
             Put(
                 id=new_iri(),
                 type="Acquisition" if _is_image(lead) else "Entity",
-                document={
-                    **_described(dataset_path(lead)),
-                    "dataset": derivative.id,
-                    "participant": task.document.get("participant"),
-                    "task": task.id,
-                    "commit": commit,
-                    "derived": True,
-                    "files": files,
-                    **_measured(group, hints, located),
-                },
+                document=document,
                 edges=[(GENERATED_BY, task.id), (PART_OF, derivative.id), *sources],
                 action="entity.generate",
             )
         )
     return puts, listed
+
+
+def _about(
+    lead: StagedOutput, hint: OutputHint | None, sources: Sequence[str], attribution: Attribution
+) -> dict[str, Any]:
+    """Return what the name of an output says, and whose data it is."""
+    described = _described(dataset_path(lead))
+    # A model rests on whom it was trained on, and is nobody's, though that were one person alone.
+    is_model = hint is not None and hint.model is not None
+    participant = None if is_model else attribution.whose(described["bids_entities"], sources)
+    return {**described, "participant": participant}
 
 
 def _measured(
