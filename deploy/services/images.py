@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import tempfile
 import time
@@ -27,8 +29,10 @@ LIBRARIES: tuple[str, ...] = (
     "z.so.1",
     "stdc++.so.6",
 )
-LIBRARIES += ("gcc_s.so.1",)
+LIBRARIES += ("gcc_s.so.1", "expat.so.1")
 """What a Python that is mounted into the image needs of the C library and its like, without the first ``lib``."""
+
+NEVER_NEEDED = ("/__pycache__", "/test", "/idlelib", "/ensurepip", "/lib2to3")
 
 PATIENCE_S = 5.0
 LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
@@ -101,6 +105,8 @@ def _write_archive(archive: Path, busybox: Path) -> None:
             tar.addfile(link)
         for path in _libraries():
             tar.add(path.resolve(), str(path).lstrip("/"))
+        for path in _python_of_the_system():
+            tar.add(path, str(path).lstrip("/"), filter=lambda e: None if e.name.endswith(NEVER_NEEDED) else e)
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
@@ -113,6 +119,12 @@ def _libraries() -> list[Path]:
     folders = [*Path("/lib").glob("*-linux-gnu"), Path("/lib64")]
     wanted = [folder / f"lib{name}" for folder in folders for name in LIBRARIES]
     return [path for path in (*wanted, *Path("/lib64").glob("ld-linux*")) if path.exists()]
+
+
+def _python_of_the_system() -> list[Path]:
+    """Return interpreter and library of a Python below /usr, which a sandbox has anyway and so nobody mounts."""
+    interpreter = Path(sys.executable).resolve()
+    return [interpreter, Path(sysconfig.get_path("stdlib"))] if interpreter.is_relative_to("/usr/bin") else []
 
 
 def _forget(folder: Path) -> None:
