@@ -9,29 +9,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from api.catalogue import Catalogue
-from api.operations.admission import REFUSED, at_start, fitted, refuse_at_start
-from api.operations.derivatives import keep_outputs
+from api.operations.admission import REFUSED, REFUSED_BY, at_start, fitted, refuse_at_start
 from api.operations.issuing import concluded
 from api.operations.models import trained
 from api.operations.reuse import digest_after
 from api.operations.task_specs import PENDING, spec_of, task_put
-from catalog.model import Commit, Durability, MustBeAt, Put, Record
+from api.task_results import Results, keep_results, refuse_withdrawn
+from catalog.model import Commit, Durability, MustBeAt, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.runner import STREAMS, Runner
 from executors.states import EventKind, IllegalTransitionError, TaskState, unheard
 from ontology.errors import (
     BackendUnavailableError,
     ConflictError,
-    InvalidRequestError,
     NotFoundError,
     RequirementFailedError,
     SillageError,
     StorageFullError,
+    WithdrawnError,
 )
 from ontology.identifiers import last_part
 
@@ -67,6 +66,7 @@ class TaskService:
         runner = self._catalogue.runner(task.document["runner"])
         try:
             refuse_at_start(self._catalogue, task)
+            refuse_withdrawn(self._catalogue, task)
             if task.document["attempt"] > 1:
                 with suppress(NotFoundError):
                     # The ledger knows of the end of an attempt before the runner has put its tools away.
@@ -164,39 +164,43 @@ class TaskService:
         return True
 
     def _record(self, task: Record, event: TaskEvent, state: TaskState) -> None:
-        document = _after(task.document, event, state) | at_start(self._catalogue, task, event)
+        found = Results(event=event)
+        if event.kind is EventKind.COMPLETE:
+            found = keep_results(self._catalogue, task, event)
+            event, state = found.event, found.event.apply(TaskState(task.document["state"]))
+        document = _after(task.document, event, state) | self._at_start(task, event)
         if event.reason == "exit-code":
             document["detail"] = self._explained(task, event)
-        puts: list[Put] = []
-        if event.kind is EventKind.COMPLETE and event.outputs:
-            try:
-                puts, document["outputs"] = keep_outputs(self._catalogue, task, event)
-            except (InvalidRequestError, ConflictError) as error:
-                # No dataset can hold them, however often it is tried.
-                failed = replace(event, kind=EventKind.FAIL, state=TaskState.EXECUTOR_ERROR, outputs=())
-                failed = replace(failed, reason="output-refused", detail=error.detail)
-                self._record(task, failed, TaskState.EXECUTOR_ERROR)
-                return
-        models, required = trained(self._catalogue, task, event, puts)
+        models, required = trained(self._catalogue, task, event, found.puts)
         if event.kind is EventKind.COMPLETE:
-            document["work"] = self._work(task, event)
-        final = state.is_final
+            document |= {"outputs": found.outputs or document["outputs"], "work": self._work(task, event)}
+        final, puts = state.is_final, [*found.puts, *models]
         if final:
-            members, issued = concluded(self._catalogue, task, event, puts)
+            members, issued = concluded(self._catalogue, task, event, found.puts)
             document |= members
-            puts = [*puts, *models, *issued]
+            puts += issued
         self._catalogue.repository.commit(
             Commit(
                 principal=task.document["principal"],
                 action=f"task.{event.kind}",
                 changes=[task_put(self._catalogue, task.id, document), *puts],
-                requirements=[MustBeAt(task.id, task.version), *required],
+                requirements=[MustBeAt(task.id, task.version), *found.required, *required],
                 durability=Durability.FULL if final else Durability.PROCESS,
             )
         )
 
+    def _at_start(self, task: Record, event: TaskEvent) -> dict[str, Any]:
+        """Return the members of a task that change when its runner takes it up, such as a refusal."""
+        members = at_start(self._catalogue, task, event)
+        if event.kind is EventKind.INITIALIZE and not members.get(REFUSED):
+            try:
+                refuse_withdrawn(self._catalogue, task)
+            except WithdrawnError as error:
+                members |= {REFUSED: error.detail, REFUSED_BY: error.code}
+        return members
+
     def _stop_if_refused(self, task: Record) -> None:
-        """End a task before its command runs when its pipeline lost its certificate while it waited."""
+        """End a task before its command runs when what allowed it was taken back while it waited."""
         if not self._catalogue.repository.get(task.id).document.get(REFUSED):
             return
         try:
