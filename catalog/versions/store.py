@@ -21,6 +21,7 @@ from catalog.versions.model import FetchReport, Progress, Subdataset, Versioned
 from catalog.versions.objects import full_disk_reported, synchronise
 from catalog.versions.outputs import Output, save_outputs
 from catalog.versions.reading import DataReader
+from catalog.versions.repacking import Repacker, remove_half_written
 from catalog.versions.repositories import point_at, public_url, refer_to
 from catalog.versions.results import create_results, describe_results, is_unused
 from catalog.versions.surroundings import NOTHING, Surroundings
@@ -30,6 +31,7 @@ from ontology.errors import BackendUnavailableError, InvalidRequestError, Sillag
 _INCOMING = ".incoming-"
 _STALE_LOCK_S = 600.0
 _KEPT_TREES = 4
+_REPACKER = Repacker()
 
 
 class DataStore(DataReader):
@@ -85,6 +87,7 @@ class DataStore(DataReader):
         with full_disk_reported(), locked(repository):
             heal(repository)
             fill_next(repository, source.absolute(), scan, progress=progress)
+        _REPACKER.consider(repository)
         return self._at_head(repository.path, scan.problems)
 
     def fetch(self, path: Path, relpaths: Sequence[str], *, timeout_s: float) -> FetchReport:
@@ -165,8 +168,9 @@ class DataStore(DataReader):
         """
         if not self.owns(dataset_path):
             raise InvalidRequestError(f"{dataset_path} is not a dataset of this store", field="path")
-        return save_outputs(
-            self._open(dataset_path),
+        repository = self._open(dataset_path)
+        saved = save_outputs(
+            repository,
             [Output(*output) for output in outputs],
             message=message,
             run_record=run_record,
@@ -174,6 +178,8 @@ class DataStore(DataReader):
             notes=notes or {},
             keep_staged=keep_staged,
         )
+        _REPACKER.consider(repository)
+        return saved
 
     def subdataset(self, path: Path, commit: str, *, name: str) -> Subdataset:
         """Return how a dataset of the store points at one that is registered: by its place beside it.
@@ -298,6 +304,7 @@ class DataStore(DataReader):
             with locked(repository):
                 _remove_leftovers(repository)
                 heal(repository)
+            _REPACKER.consider(repository)
 
     def _at_head(self, path: Path, problems: Sequence[Problem]) -> Versioned:
         found = refer_to(self._open(path), in_store=self.owns(path))
@@ -315,6 +322,7 @@ def _remove_leftovers(repository: Repository) -> None:
     """Remove half-written files, and lock files of git that a power cut has left: no git command runs as long."""
     for half in (repository.git_dir / "sillage" / "incoming").glob("*"):
         half.unlink()
+    remove_half_written(repository)
     for lock in [*repository.git_dir.glob("*.lock"), *repository.git_dir.glob("refs/heads/**/*.lock")]:
         if time.time() - lock.stat().st_mtime > _STALE_LOCK_S:
             lock.unlink(missing_ok=True)
