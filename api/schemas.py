@@ -187,6 +187,27 @@ class RunPipeline(Body):
     )
 
 
+class RunPlan(Answer):
+    """What a submission would do; nothing was started."""
+
+    type: str
+    pipeline: str
+    starts: bool = Field(description="Whether anything would be run if it were submitted now.")
+    admitted: bool = Field(description="Whether the policy on uncertified pipelines lets it be submitted.")
+    certificate: dict[str, Any] = Field(description="How the pipeline version stands.")
+    participants: int = Field(description="Members of the cohort.")
+    looked_at: int = Field(description="So many of them were planned; of a larger cohort the first.")
+    tasks: int
+    items: list[dict[str, Any]] = Field(description="The first of these tasks, each with its files.")
+    refused_count: int
+    refused: list[dict[str, Any]] = Field(description="The first on whom it cannot run, and why.")
+    reasons: list[dict[str, Any]] = Field(description="Each reason once, and for how many.")
+    leakage: dict[str, Any] | None = Field(description="The worst that was found; null where no model is used.")
+    reused_count: int | None = Field(description="Tasks that would take over what was done; null unless asked for.")
+    unregistered: list[str] = Field(description="Files given by path that are registered when it starts.")
+    remarks: list[str]
+
+
 class RegisterModel(Body):
     """Register a model that was not trained here."""
 

@@ -258,19 +258,23 @@ class Client:
         allow_leakage: str | None = None,
     ) -> dict[str, Any]:
         """Submit a pipeline; returns at once with the task, or the batch of tasks."""
-        body = {
-            "pipeline": pipeline,
-            "cohort": cohort,
-            "inputs": {name: list(values) for name, values in (inputs or {}).items()},
-            "parameters": dict(parameters or {}),
-            "runner": runner,
-            "select": dict(select or {}),
-            "choose": dict(choose or {}),
-            "reuse": reuse,
-        }
-        if allow_leakage:
-            body["allow_leakage"] = allow_leakage
+        body = _submission(
+            pipeline,
+            cohort=cohort,
+            inputs=inputs,
+            parameters=parameters,
+            runner=runner,
+            select=select,
+            choose=choose,
+            reuse=reuse,
+            allow_leakage=allow_leakage,
+        )
         answer: dict[str, Any] = self.post("tasks", body)
+        return answer
+
+    def plan(self, pipeline: str, **asked: Any) -> dict[str, Any]:
+        """Return what :meth:`run` would do with the same arguments; nothing is started."""
+        answer: dict[str, Any] = self.post("tasks/plan", _submission(pipeline, **asked))
         return answer
 
     def wait(self, id: str) -> dict[str, Any]:
@@ -357,6 +361,14 @@ class Client:
 def segment(id: str) -> str:
     """Return an identifier as one segment of a path."""
     return quote(id, safe=":;")
+
+
+def _submission(pipeline: str, **asked: Any) -> dict[str, Any]:
+    """Return the body that asks for a run; what is not said is left to the service."""
+    said = {name: value for name, value in asked.items() if value}
+    if "inputs" in said:
+        said["inputs"] = {name: list(values) for name, values in said["inputs"].items()}
+    return {"pipeline": pipeline, **said}
 
 
 def _raise_for(response: httpx.Response) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
-from api.operations.path_inputs import is_path, registered_file
+from api.operations.path_inputs import is_path, known_file, registered_file, unregistered_file
 from api.operations.reference_files import case_file
 from catalog.model import Record
 from ontology.errors import InvalidRequestError, NotFoundError
@@ -56,10 +56,16 @@ class PlannedInput:
 
 
 class FileFinder:
-    """Finds files for the inputs of one submission, with what its principal may read."""
+    """Finds files for the inputs of one submission, with what its principal may read.
 
-    def __init__(self, catalogue: Catalogue, principal: Principal) -> None:
-        self._catalogue, self._principal = catalogue, principal
+    Args:
+        catalogue: The catalogue.
+        principal: Who submits it.
+        registers: Whether inputs that are given by path are registered on the way; else they are only looked at.
+    """
+
+    def __init__(self, catalogue: Catalogue, principal: Principal, *, registers: bool = True) -> None:
+        self._catalogue, self._principal, self._registers = catalogue, principal, registers
         self._datasets: dict[str, Record] = {}
         self._shared: dict[str, dict[str, Record]] = {}
 
@@ -78,7 +84,11 @@ class FileFinder:
             NotFoundError: There is no such record, or the caller may not read its data.
         """
         if is_path(reference):
-            reference = registered_file(self._catalogue, self._principal, Path(reference.removeprefix("file://")))
+            path = Path(reference.removeprefix("file://"))
+            if not self._registers and known_file(self._catalogue, self._principal, path) is None:
+                file, owner = unregistered_file(path)
+                return [PlannedInput(input=name, file=file, owner=owner, path=str(INPUT_ROOT / "given" / path.name))]
+            reference = registered_file(self._catalogue, self._principal, path)
         record = self._find(reference)
         if record.type == "File":
             owner = self._find(record.document["part_of"])

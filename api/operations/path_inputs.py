@@ -11,6 +11,7 @@ import mimetypes
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
@@ -39,6 +40,41 @@ def registered_file(catalogue: Catalogue, principal: Principal, path: Path) -> s
         InvalidRequestError: It is not a file.
         ConflictError: It belongs to a registered dataset and has changed since.
     """
+    path, folder = _placed(catalogue, principal, path)
+    if folder is None:
+        return _loose_file(catalogue, principal, path)
+    return _file_of_dataset(catalogue, principal, folder, path)
+
+
+def known_file(catalogue: Catalogue, principal: Principal, path: Path) -> str | None:
+    """Return the id of the file at a path, or None where it is not registered yet; nothing is written.
+
+    Raises:
+        NotPermittedError: The caller may not add data, or not from there.
+        NotFoundError: There is nothing at the path.
+        InvalidRequestError: It is not a file.
+        ConflictError: It belongs to a registered dataset and has changed since.
+    """
+    path, folder = _placed(catalogue, principal, path)
+    if folder is None:
+        known = catalogue.repository.find_alias(_loose_alias(principal, path, _digest(path)))
+        return str(catalogue.repository.get(known).document["files"][0]["id"]) if known else None
+    return _file_of_dataset(catalogue, principal, folder, path) if _registered(catalogue, folder) else None
+
+
+def unregistered_file(path: Path) -> tuple[Record, Record]:
+    """Return what stands for a file, and for what it is part of, in a plan that registers nothing."""
+
+    def record(type: str, document: dict[str, Any]) -> Record:
+        return Record(id=new_iri(), type=type, version=0, created="", modified="", sequence=-1, document=document)
+
+    owner = record("Entity", {"label": path.name, "dataset": None, "files": []})
+    size = path.stat().st_size
+    return record("File", {"path": path.name, "size": size, "sha256": None, "part_of": owner.id}), owner
+
+
+def _placed(catalogue: Catalogue, principal: Principal, path: Path) -> tuple[Path, Path | None]:
+    """Return a path that names a file, and the folder of the dataset that it lies in, if it lies in one."""
     principal.require(Permission.RUN)
     check_place(catalogue, principal, path)
     if not path.exists():
@@ -47,10 +83,7 @@ def registered_file(catalogue: Catalogue, principal: Principal, path: Path) -> s
         raise InvalidRequestError(f"{path} is not a file", field="inputs", next_step="Name one file of it.")
     # The name that the caller gave counts: in a DataLad dataset it is a link, and its content lies elsewhere.
     path = path.parent.resolve() / path.name
-    folder = next((parent for parent in path.parents if (parent / _DESCRIPTION).is_file()), None)
-    if folder is None:
-        return _loose_file(catalogue, principal, path)
-    return _file_of_dataset(catalogue, principal, folder, path)
+    return path, next((parent for parent in path.parents if (parent / _DESCRIPTION).is_file()), None)
 
 
 def _digest(path: Path) -> str:
@@ -85,7 +118,7 @@ def _registered(catalogue: Catalogue, folder: Path) -> str | None:
 
 def _loose_file(catalogue: Catalogue, principal: Principal, path: Path) -> str:
     digest = _digest(path)
-    alias = f"given:{last_part(principal.agent)}/{digest}/{hashlib.sha256(path.name.encode()).hexdigest()[:16]}"
+    alias = _loose_alias(principal, path, digest)
     known = catalogue.repository.find_alias(alias)
     if known is None:
         try:
@@ -95,6 +128,10 @@ def _loose_file(catalogue: Catalogue, principal: Principal, path: Path) -> str:
             if known is None:
                 raise
     return str(catalogue.repository.get(known).document["files"][0]["id"])
+
+
+def _loose_alias(principal: Principal, path: Path, digest: str) -> str:
+    return f"given:{last_part(principal.agent)}/{digest}/{hashlib.sha256(path.name.encode()).hexdigest()[:16]}"
 
 
 def _keep(catalogue: Catalogue, principal: Principal, path: Path, digest: str, alias: str) -> str:

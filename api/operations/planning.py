@@ -62,6 +62,7 @@ class Planner:
         descriptor: The pipeline.
         parameters: Values that were given; a BIDS App takes its level from them.
         choices: What the caller says of each input beside the descriptor.
+        registers: Whether inputs that are given by path are registered on the way; else they are only looked at.
 
     Raises:
         InvalidRequestError: A choice is for an input that the pipeline does not have.
@@ -75,11 +76,12 @@ class Planner:
         *,
         parameters: Mapping[str, Any] | None = None,
         choices: Mapping[str, Choice] | None = None,
+        registers: bool = True,
     ) -> None:
         self._catalogue, self._principal, self._descriptor = catalogue, principal, descriptor
         self._choices = choices or {}
         self._level = descriptor.level_of(parameters or {})
-        self._files = FileFinder(catalogue, principal)
+        self._files = FileFinder(catalogue, principal, registers=registers)
         self._app = descriptor.bids_app
         rules = dict(descriptor.selections)
         if self._app is not None:

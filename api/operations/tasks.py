@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from api.access import Permission, Principal
@@ -11,24 +10,20 @@ from api.catalogue import Catalogue
 from api.operations import batches, certificates, records
 from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
 from api.operations.batches import change_batch
-from api.operations.candidates import choices_document, read_choices
 from api.operations.input_files import PlannedInput
 from api.operations.leakage import refused, screened
 from api.operations.openings import with_openings
-from api.operations.pipeline_versions import deprecation_notice, version_of
-from api.operations.pipelines import environment_for, pinned_of
-from api.operations.planning import Planner
+from api.operations.pipeline_versions import version_of
+from api.operations.submissions import Request, Submission, checked, standing_members
 from api.operations.task_specs import state_node, task_put
 from api.task_service import TaskService, read_log
 from api.wire import page_body, record_body, summary_body
 from catalog.model import Commit, MustBeAt, Page, Record
 from executors.model import utc_now
-from executors.pipelines.descriptor import PipelineDescriptor
 from executors.states import EventKind, TaskState, transition
 from ontology.errors import (
     InvalidRequestError,
     NotFoundError,
-    NotPermittedError,
     RequirementFailedError,
 )
 
@@ -70,75 +65,37 @@ def submit(
         InvalidRequestError: An input or parameter has a name or value that the pipeline does not take.
         ValidationFailedError: It can run on nobody; ``problems`` says why for each participant.
     """
-    principal.require(Permission.RUN)
-    if allow_leakage:
-        principal.require(Permission.ALLOW_LEAKAGE)
-    version = version_of(catalogue, principal, pipeline)
-    descriptor = PipelineDescriptor.parse(version.document["descriptor"])
-    frozen = _cohort(catalogue, principal, cohort) if cohort else None
-    name = runner or catalogue.settings.runner
-    given = read_parameters(descriptor, parameters or {})
-    descriptor.check_parameters(given)
-    _require_runnable(catalogue, version, descriptor, name)
+    asked = Request(
+        pipeline=pipeline,
+        cohort=cohort,
+        inputs=inputs or {},
+        parameters=parameters or {},
+        runner=runner,
+        reuse=reuse,
+        select=select or {},
+        choose=choose or {},
+        allow_leakage=allow_leakage,
+    )
+    return submit_request(catalogue, principal, asked)
+
+
+def submit_request(catalogue: Catalogue, principal: Principal, asked: Request) -> dict[str, Any]:
+    """Submit what somebody asks for; see :func:`submit`."""
+    submission = checked(catalogue, principal, asked)
+    standing = certificates.admit(catalogue, submission.version)
+    common = {**submission.common, **standing_members(catalogue, submission.version, standing)}
     catalogue.refresh_search()
-    said = choices_document(select or {}, choose or {})
-    common = {
-        **_plan_members(version, descriptor, given),
-        "cohort": frozen.id if frozen else None,
-        "parameters": given,
-        "runner": name,
-        "principal": principal.agent,
-        **_standing_members(catalogue, version),
-        "reuse": reuse,
-        "choices": said,
-        **({"allow_leakage": allow_leakage} if allow_leakage else {}),
-    }
-    planner = Planner(catalogue, principal, descriptor, parameters=given, choices=read_choices(said))
-    return show(catalogue, principal, _write(catalogue, principal, planner, common, frozen, inputs or {}))
+    return show(catalogue, principal, _write(catalogue, principal, submission, common))
 
 
-def _cohort(catalogue: Catalogue, principal: Principal, reference: str) -> Record:
-    found = records.find(catalogue, principal, reference, types=frozenset({"Cohort"}))
-    principal.require(Permission.RUN, found)
-    return found
-
-
-def _plan_members(version: Record, descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of a task that say what is run."""
-    return {
-        "name": descriptor.name,
-        "pipeline": version.id,
-        "pipeline_name": descriptor.name,
-        "pipeline_version": descriptor.version,
-        "level": descriptor.level_of(given),
-    }
-
-
-def _standing_members(catalogue: Catalogue, version: Record) -> dict[str, Any]:
-    """Return the members of a task that say how its pipeline stands.
-
-    Raises:
-        NotCertifiedError: The policy is ``refuse``, and it is not certified.
-    """
-    found = certificates.admit(catalogue, version)
-    remarks = (certificates.warning(catalogue, version, found), deprecation_notice(version))
-    return {"certificate": found.to_json(), "remarks": [remark for remark in remarks if remark]}
-
-
-def _write(
-    catalogue: Catalogue,
-    principal: Principal,
-    planner: Planner,
-    common: Mapping[str, Any],
-    cohort: Record | None,
-    inputs: Mapping[str, Sequence[str]],
-) -> str:
+def _write(catalogue: Catalogue, principal: Principal, submission: Submission, common: Mapping[str, Any]) -> str:
     """Write a task and hand it over, or begin a batch; return its id."""
-    members = [member["participant"] for member in cohort.document["members"]] if cohort is not None else []
-    if cohort is not None and common["level"] != "group" and (len(members) > 1 or planner.splits):
-        named = {name: [each.file.id for each in found] for name, found in _by_input(planner.fixed(inputs))}
+    cohort, members, planner = submission.cohort, submission.members, submission.planner
+    if cohort is not None and submission.is_by_participant and (len(members) > 1 or planner.splits):
+        files = _by_input(planner.fixed(submission.inputs))
+        named = {name: [each.file.id for each in found] for name, found in files}
         return submit_batch(catalogue, principal, batches.batch_document(common, cohort, named=named), members)
-    plan = screened(catalogue, principal, planner.plan(cohort=cohort, named=inputs), common)
+    plan = screened(catalogue, principal, planner.plan(cohort=cohort, named=submission.inputs), common)
     if not plan.tasks:
         raise refused(plan)
     put = queued_put(catalogue, principal, task_document(plan.tasks[0], common))
@@ -154,43 +111,6 @@ def _by_input(files: Sequence[PlannedInput]) -> Iterable[tuple[str, list[Planned
         if not file.companion:
             found.setdefault(file.input, []).append(file)
     return found.items()
-
-
-def _require_runnable(catalogue: Catalogue, version: Record, descriptor: PipelineDescriptor, runner: str) -> None:
-    """Refuse now what no runner here could do, rather than once for every participant.
-
-    Raises:
-        NotPermittedError: It asks for the network, and the policy does not allow it.
-        UnsupportedError: Its environment is an image, and the runner runs none, or does not have this one.
-        ValidationFailedError: The environment is not what the descriptor is locked to.
-    """
-    if descriptor.network and not catalogue.settings.allow_network:
-        raise NotPermittedError(
-            f"{descriptor.name} asks for the network, which pipelines may not have here",
-            next_step="An administrator can set allow_network.",
-        )
-    catalogue.runner(runner).require(environment_for(pinned_of(version), catalogue.settings.pythons))
-
-
-def read_parameters(descriptor: PipelineDescriptor, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with text turned into what the descriptor says they are: a command line has only text.
-
-    What cannot be turned is left as it is, for the descriptor's own check to refuse.
-    """
-    types = {item["id"]: item["type"] for item in descriptor.inputs}
-    return {name: _read_parameter(types.get(name), value) for name, value in given.items()}
-
-
-def _read_parameter(type: str | None, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if type == "Number":
-        for read in (int, float):
-            with suppress(ValueError):
-                return read(value)
-    if type == "Flag" and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    return value
 
 
 def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:

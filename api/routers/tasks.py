@@ -15,8 +15,9 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Cursor, Limit, Open, record_answer
 from api.live import Live, Place
-from api.operations import batches, records, tasks
-from api.schemas import Listing, RecordAnswer, RunPipeline
+from api.operations import batches, records, run_plans, tasks
+from api.operations.submissions import Request as RunRequest
+from api.schemas import Listing, RecordAnswer, RunPipeline, RunPlan
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 LOOK_S = 0.25
@@ -32,19 +33,13 @@ After = Annotated[str | None, Query(description="Id of the last event that was s
 @router.post("", status_code=202, response_model=RecordAnswer)
 def submit(body: RunPipeline, catalogue: Open, principal: Caller) -> Any:
     """Submit a pipeline; answers before it has run. Follow it at `/tasks/{id}/events`."""
-    return tasks.submit(
-        catalogue,
-        principal,
-        pipeline=body.pipeline,
-        cohort=body.cohort,
-        inputs=body.inputs,
-        select=body.select,
-        choose=body.choose,
-        parameters=body.parameters,
-        runner=body.runner,
-        reuse=body.reuse,
-        allow_leakage=body.allow_leakage,
-    )
+    return tasks.submit_request(catalogue, principal, RunRequest(**body.model_dump()))
+
+
+@router.post("/plan", response_model=RunPlan)
+def plan(body: RunPipeline, catalogue: Open, principal: Caller) -> Any:
+    """Say what a submission would do, and start nothing: how many tasks, on whom not and why, leakage, certificate."""
+    return run_plans.plan_run(catalogue, principal, RunRequest(**body.model_dump()))
 
 
 @router.get("", response_model=Listing)

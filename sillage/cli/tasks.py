@@ -12,6 +12,7 @@ from ontology.errors import InvalidRequestError
 from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.live_view import LiveView
 from sillage.cli.output import People, short
+from sillage.cli.run_plan import planned
 from sillage.cli.session import Session, session_of
 from sillage.client import FINAL, Client, segment
 from sillage.exits import Exit
@@ -48,33 +49,44 @@ def run(
         str | None,
         typer.Option(metavar="REASON", help="Why a model may be used on people whom it was trained on."),
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be run, and start nothing.")] = False,
     detach: Annotated[
         bool, typer.Option("--no-wait", "--detach", help="Do not wait (a service does the work).")
     ] = False,
 ) -> int:
-    """Run a pipeline and wait for it; exits 1 when a task fails."""
+    """Run a pipeline and wait for it; exits 1 when a task fails. With --plan nothing is started."""
     session = session_of(context)
-    inputs: dict[str, list[str]] = {}
-    for name, value in _pairs(input, "--input"):
-        inputs.setdefault(name, []).append(_reference(value))
-    parameters = named_values(param, "--param")
-    rules = {"select": named_values(select, "--select"), "choose": named_values(choose, "--choose")}
+    asked: dict[str, Any] = {
+        "cohort": cohort,
+        "inputs": _by_name(input),
+        "parameters": named_values(param, "--param"),
+        "select": named_values(select, "--select"),
+        "choose": named_values(choose, "--choose"),
+        "runner": runner,
+        "reuse": reuse,
+        "allow_leakage": allow_leakage,
+    }
     with session.client() as client:
-        body = client.run(
-            pipeline,
-            cohort=cohort,
-            inputs=inputs,
-            parameters=parameters,
-            runner=runner,
-            reuse=reuse,
-            allow_leakage=allow_leakage,
-            **rules,
-        )
+        if plan:
+            return _plan(session, client.plan(pipeline, **asked))
+        body = client.run(pipeline, **asked)
         if not detach:
             with session.output.progress(f"Running {pipeline} ...") as tell:
                 body = _wait(client, body, tell)
     session.output.answer(body, lambda people: _finished(people, body))
     return Exit.DONE if detach or body["state"] == "COMPLETE" else Exit.NO
+
+
+def _by_name(options: list[str] | None) -> dict[str, list[str]]:
+    inputs: dict[str, list[str]] = {}
+    for name, value in _pairs(options, "--input"):
+        inputs.setdefault(name, []).append(_reference(value))
+    return inputs
+
+
+def _plan(session: Session, plan: dict[str, Any]) -> int:
+    session.output.answer(plan, lambda people: planned(people, plan))
+    return Exit.DONE if plan["starts"] else Exit.NO
 
 
 @group.command("list")
@@ -252,4 +264,6 @@ def _finished(people: People, body: dict[str, Any]) -> None:
         people.say(f"Nothing was reused: {body['not_reused']}.")
     if body.get("reason"):
         people.say(body["reason"])
+    for remark in body.get("remarks") or ():
+        people.say(remark)
     people.table([{**o, "id": short(o["id"])} for o in body.get("outputs", [])], ["id", "path", "size", "sha256"])
