@@ -19,10 +19,10 @@ from catalog.versions.history import ANNEX_BRANCH, Blob, annex_uuid, current_bra
 from catalog.versions.objects import synchronise_all, synchronise_each
 from ontology.errors import BackendUnavailableError
 
-MOST_LOOSE = 64
+MOST_LOOSE = 16
 """Of more files than these all objects are written as one pack, which is then cheaper."""
 
-_MOST_PATHS = 8 * MOST_LOOSE
+_MOST_PATHS = 16 * MOST_LOOSE
 """Of more than these, all that the file system holds back is written at once."""
 
 
