@@ -124,7 +124,10 @@ def _libraries() -> list[Path]:
 def _python_of_the_system() -> list[Path]:
     """Return interpreter and library of a Python below /usr, which a sandbox has anyway and so nobody mounts."""
     interpreter = Path(sys.executable).resolve()
-    return [interpreter, Path(sysconfig.get_path("stdlib"))] if interpreter.is_relative_to("/usr/bin") else []
+    if interpreter.parent != Path("/usr/bin"):
+        return []
+    names = [path for path in interpreter.parent.glob("python*") if path.is_symlink() and path.resolve() == interpreter]
+    return [interpreter, *names, Path(sysconfig.get_path("stdlib"))]
 
 
 def _forget(folder: Path) -> None:
