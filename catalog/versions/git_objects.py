@@ -10,7 +10,6 @@ import os
 import re
 import uuid
 import zlib
-from collections.abc import Iterator
 
 from catalog.versions.folders import REMEMBERED, SUBDATASET, SUBFOLDER, Folder
 from catalog.versions.git import Repository
@@ -240,11 +239,3 @@ class Snapshot:
             return self._objects.tree_of(self.commit)
         found = self.find(path)
         return found[1] if found is not None and found[0] == "tree" else None
-
-
-def above(path: str) -> Iterator[str]:
-    """Yield the folders above a path, the outermost first."""
-    at = path.find("/")
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)

@@ -38,25 +38,6 @@ class Blob:
         return self.mode == SUBMODULE
 
 
-@dataclass(frozen=True, slots=True)
-class KnownLocations:
-    """What the branch ``git-annex`` says of some keys: its tip, and the names of those location logs that exist."""
-
-    tip: str
-    logs: Mapping[str, str]
-
-    @classmethod
-    def of(cls, tip: tuple[str, str] | None, logs: Mapping[str, tuple[str, str] | None]) -> KnownLocations:
-        """Return it from the git objects that were found.
-
-        Raises:
-            BackendUnavailableError: There is no such branch.
-        """
-        if tip is None:
-            raise BackendUnavailableError("the dataset has no branch git-annex", next_step="Run: git annex init")
-        return cls(tip[1], {key: found[1] for key, found in logs.items() if found is not None})
-
-
 def blob_oid(data: bytes) -> str:
     """Return the name that git gives to a blob with this content."""
     return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
@@ -107,12 +88,11 @@ def commit(
     message: str,
     blobs: Iterable[Blob],
     removed: Collection[str] = (),
-    known: KnownLocations | None = None,
 ) -> str:
     """Commit ``blobs`` on top of ``parent`` and return the commit's name; the working tree is not touched.
 
     The locations are on disk before the commit that needs them, so that a crash between the two leaves only
-    a location too many, of content that is indeed there. What is ``known`` of the locations is not asked again.
+    a location too many, of content that is indeed there.
 
     Raises:
         BackendUnavailableError: git failed, or somebody else committed to the branch meanwhile.
@@ -120,7 +100,7 @@ def commit(
     """
     listed = list(blobs)
     stream = [b"feature done\n"]
-    stream += _locations(repository, sorted({blob.key for blob in listed if blob.key is not None}), known)
+    stream += _locations(repository, sorted({blob.key for blob in listed if blob.key is not None}))
     stream += _commit_head(branch, message, parent, mark=True)
     stream += [b"D %b\n" % _quote(path) for path in removed]
     for blob in listed:
@@ -147,13 +127,12 @@ def _commit_head(branch: str, message: str, parent: str | None, *, mark: bool) -
     return lines
 
 
-def _locations(repository: Repository, keys: Sequence[str], given: KnownLocations | None) -> list[bytes]:
+def _locations(repository: Repository, keys: Sequence[str]) -> list[bytes]:
     """Return the commit to the branch ``git-annex`` that says: the content of these keys is here."""
     if not keys:
         return []
     uuid = annex_uuid(repository)
-    given = given or _look_up(repository, keys)
-    tip, known = given.tip, _read_logs(repository, given.logs)
+    tip, known = _look_up(repository, keys)
     body: list[bytes] = []
     for key in keys:
         log = here_now(known.get(key), uuid)
@@ -187,31 +166,25 @@ def settle(repository: Repository) -> None:
         require_success("git annex merge", git_annex(repository.path, "merge"))
 
 
-def look_up(repository: Repository, names: Sequence[str]) -> list[tuple[str, str] | None]:
-    """Return kind and name of the git object that each of some names means (gitrevisions(7)); None where there is none.
-
-    Raises:
-        BackendUnavailableError: git failed.
-    """
+def _look_up(repository: Repository, keys: Sequence[str]) -> tuple[str, Mapping[str, bytes]]:
+    """Return the tip of the branch ``git-annex``, and those location logs that exist: usually none, for new content."""
+    settle(repository)
+    names = [ANNEX_BRANCH, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)]
     given = "".join(f"{name}\n" for name in names).encode()
     lines = repository.git("cat-file", "--batch-check", "--buffer", given=given).split(b"\n")
-    found: list[tuple[str, str] | None] = []
+    found: list[str | None] = []
     for _, line in zip(names, lines, strict=False):
         words = line.split(b" ")
         # Of a name with blanks that means nothing git says "NAME missing", which has as many words.
-        there = len(words) == 3 and words[2].isdigit() and words[1] in (b"blob", b"tree", b"commit")
-        found.append((words[1].decode(), words[0].decode()) if there else None)
-    return found
-
-
-def _look_up(repository: Repository, keys: Sequence[str]) -> KnownLocations:
-    settle(repository)
-    tip, *logs = look_up(repository, [ANNEX_BRANCH, *(f"{ANNEX_BRANCH}:{location_log(key)}" for key in keys)])
-    return KnownLocations.of(tip, dict(zip(keys, logs, strict=True)))
+        there = len(words) == 3 and words[2].isdigit() and words[1] in (b"blob", b"commit")
+        found.append(words[0].decode() if there else None)
+    tip, *logs = found
+    if tip is None:
+        raise BackendUnavailableError("the dataset has no branch git-annex", next_step="Run: git annex init")
+    return tip, _read_logs(repository, {key: oid for key, oid in zip(keys, logs, strict=True) if oid is not None})
 
 
 def _read_logs(repository: Repository, oids: Mapping[str, str]) -> Mapping[str, bytes]:
-    """Return the location logs that exist: usually none, since content is new."""
     if not oids:
         return {}
     wanted = "".join(f"{oid}\n" for oid in sorted(set(oids.values()))).encode()
