@@ -60,7 +60,7 @@ WINDOWS = [
     ("catalog.versions.outputs:_take_in", "after"),
     ("catalog.versions.outputs:_apply", "after"),
     ("api.operations.derivatives:_register", "before"),
-    ("api.task_service:keep_outputs", "after"),
+    ("api.task_results:keep_outputs", "after"),
     ("api.task_service:keep_logs", "before"),
     ("executors.local.runner:LocalRunner.release", "before"),
     ("executors.attempts.folder:remove_tree", "before"),
