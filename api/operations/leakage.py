@@ -98,9 +98,9 @@ class Judge:
         """
         self._ancestry.know(records)
         ids = {item["id"] for inputs in items for item in inputs if not item.get("companion")}
-        data = [iri for iri in ids if self._ancestry.model_at(iri) is None]
-        if len(data) < len(ids):
-            self._ancestry.rests_on(data)
+        direct = self._ancestry.models_at(ids)
+        data = [iri for iri in ids if iri not in direct]
+        if self._ancestry.rests_on(data).models or direct:
             self._tie(set().union(*self._ancestry.whose(data).values()))
 
     def judge(self, inputs: Sequence[Input]) -> Verdict | None:
@@ -108,7 +108,7 @@ class Judge:
         if not self.is_needed:
             return None
         given = dict.fromkeys(item["id"] for item in inputs if not item.get("companion"))
-        direct = {iri: model for iri in given if (model := self._ancestry.model_at(iri)) is not None}
+        direct = self._ancestry.models_at(given)
         data = [iri for iri in given if iri not in direct]
         reach = self._ancestry.rests_on(data)
         models = dict.fromkeys(sorted(reach.models), "result")

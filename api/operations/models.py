@@ -90,7 +90,8 @@ def _training(catalogue: Catalogue, task: Record) -> dict[str, Any]:
     inputs = [item["id"] for item in task.document["inputs"]]
     reach = ancestry.rests_on(inputs)
     given = [item["id"] for item in task.document["inputs"] if not item.get("companion")]
-    data = [iri for iri in given if ancestry.model_at(iri) is None]
+    direct = ancestry.models_at(given)
+    data = [iri for iri in given if iri not in direct]
     nobodys = [iri for iri, people in ancestry.whose(data).items() if not people]
     unattributed = [iri for iri in nobodys if not _rests_on_somebody(ancestry.rests_on([iri]))]
     said = ("pipeline", "pipeline_name", "pipeline_version", "cohort")

@@ -62,11 +62,11 @@ class Ancestry:
         """Take records that were read elsewhere, so that they are not read again."""
         self._records.update((record.id, record) for record in records)
 
-    def model_at(self, iri: str) -> str | None:
-        """Return the model that a file or output is, or None."""
-        self._load([iri])
-        record = self._records[iri]
-        return None if record is None else self._model_of(record)
+    def models_at(self, ids: Collection[str]) -> dict[str, str]:
+        """Return those of some files or outputs that are models, each with the model that it is."""
+        self._load(ids)
+        known = ((iri, record) for iri in ids if (record := self._records[iri]) is not None)
+        return {iri: model for iri, record in known if (model := self._model_of(record)) is not None}
 
     def whose(self, starts: Collection[str]) -> dict[str, frozenset[str]]:
         """Return for each of some files or outputs the participants whose data it is."""

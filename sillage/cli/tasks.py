@@ -140,23 +140,24 @@ def logs(
     context: typer.Context,
     id: Id,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
-    stream: Annotated[str, typer.Option(help="stdout, stderr; with -f also both.")] = "stdout",
+    stream: Annotated[str, typer.Option(help="stdout, stderr or both.")] = "stdout",
 ) -> None:
     """Print what a task wrote."""
     session = session_of(context)
+    streams = ("stdout", "stderr") if stream == "both" else (stream,)
+    if not set(streams) <= {"stdout", "stderr"}:
+        raise InvalidRequestError(f"{stream!r} is neither stdout nor stderr nor both", field="--stream")
     if follow:
         with session.client() as client:
-            _follow(client, session, id, ("stdout", "stderr") if stream == "both" else (stream,))
+            _follow(client, session, id, streams)
         return
     with session.client() as client:
-        lines = list(client.stream(f"tasks/{segment(id)}/logs", stream=stream))
+        lines = [line for each in streams for line in client.stream(f"tasks/{segment(id)}/logs", stream=each)]
     body = {"id": id, "stream": stream, "text": "\n".join(lines)}
     session.output.answer(body, lambda people: people.say(body["text"]))
 
 
 def _follow(client: Client, session: Session, id: str, streams: Sequence[str]) -> None:
-    if not set(streams) <= {"stdout", "stderr"}:
-        raise InvalidRequestError(f"{streams[0]!r} is neither stdout nor stderr nor both", field="--stream")
     for name, data in client.events(id):
         if name == "log" and data["stream"] in streams:
             for line in data["text"].splitlines():
