@@ -9,7 +9,6 @@ from typing import Any
 
 from catalog.versions.annex import find_object, sha256e_key
 from catalog.versions.dataset import BRANCH, dataset_blobs, initialise, refresh_index
-from catalog.versions.folder import ATTRIBUTES
 from catalog.versions.git import Repository
 from catalog.versions.git_tree import GitTree
 from catalog.versions.history import Blob, commit, head, write_working_tree
@@ -19,7 +18,18 @@ from ontology.errors import NotFoundError
 
 BIDS_VERSION = "1.11.0"
 _NOT_BIDS = "*.html\n**/figures\n**/*_desc-*.json\n*.npz\n"
-_ATTRIBUTES = ATTRIBUTES + b"/code/** annex.largefiles=largerthan=1MiB\n/.gitmodules annex.largefiles=nothing\n"
+_ATTRIBUTES = b"""\
+* annex.backend=SHA256E
+* annex.largefiles=anything
+**/.git* annex.largefiles=nothing
+/.bidsignore annex.largefiles=nothing
+/README.md annex.largefiles=largerthan=1MiB
+/dataset_description.json annex.largefiles=largerthan=1MiB
+/code/** annex.largefiles=largerthan=1MiB
+/.gitmodules annex.largefiles=nothing
+"""
+# Narrower than for a folder that was taken in: every output is in the annex, whatever its name, and a run that is
+# repeated by hand must put it there as well, or it seems to have changed.
 _BESIDE = ("code/", "sourcedata/", ".datalad/")
 _OWN = frozenset({"dataset_description.json", "README.md", ".bidsignore", ".gitattributes", ".gitmodules"})
 

@@ -155,3 +155,18 @@ def test_a_dataset_of_results_without_any_can_be_discarded(
     store.save_outputs(made.path, [staged(tmp_path / "w", "x.txt", b"x")], message="Run", run_record=None)
     assert not store.discard_unused(made.path)
     assert store.newest(made.path) != made.commit
+
+
+def test_outputs_that_are_written_anew_by_hand_are_the_same_commit(
+    store: DataStore, derivative: Versioned, tmp_path: Path, run
+) -> None:
+    paths = ["evaluation.json", "sub-1.json", "README.txt", "CHANGES.tsv", "LICENSE", "sub-1/anat/x.json"]
+    outputs = [staged(tmp_path / "w", path, path.encode()) for path in paths]
+    store.save_outputs(derivative.path, outputs, message="Save", run_record={"cmd": "true"})
+    before = run(derivative.path, "git", "rev-parse", "HEAD")
+    for path in paths:
+        place = derivative.path / path
+        place.unlink()
+        place.write_text(path)
+    run(derivative.path, "datalad", "save", "-m", "Again")
+    assert run(derivative.path, "git", "rev-parse", "HEAD") == before
