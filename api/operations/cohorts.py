@@ -79,7 +79,8 @@ def find(
     body = {**answer.to_json(), "total": answer.count, "query": parsed.text, "query_json": parsed.json}
     if scopes is not None:
         body |= counting.counts_of(scopes, answer, parsed, facets=facets)
-        body["notices"] += scopes.notices
+        # What nobody among the readable has, others may have who are counted.
+        body["notices"] = [*answer.notices, *scopes.notices]
     draw = _Drawing(catalogue, principal, scopes, parsed)
     body["histograms"] = {name: draw.histogram(name) for name in histograms}
     body["trees"] = {name: draw.tree(name) for name in trees}

@@ -135,6 +135,7 @@ class Answer:
         facets: Property to its values, most frequent first.
         next: Cursor of the next page, or None.
         notices: What the person who asked should know about how the query was understood.
+        advice: Of a query that nobody fulfils, which conditions nobody can, and what is near to them.
     """
 
     count: int
@@ -142,6 +143,7 @@ class Answer:
     facets: Mapping[str, tuple[FacetValue, ...]] = field(default_factory=dict)
     next: str | None = None
     notices: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as it goes over the wire."""
@@ -150,7 +152,7 @@ class Answer:
             "items": [hit.to_json() for hit in self.items],
             "facets": {name: [value.to_json() for value in values] for name, values in self.facets.items()},
             "next": self.next,
-            "notices": list(self.notices),
+            "notices": [*self.notices, *self.advice],
         }
 
 

@@ -40,6 +40,7 @@ MAX_CONDITIONS: Final = 200
 MAX_NESTING: Final = 40
 MAX_VALUES: Final = 5_000
 MAX_WORDS: Final = 32
+_SHOWN: Final = 60
 
 _RANGING: Final = ("has", "count", "derived")
 _TRUTHS: Final = ("has", "derived", "under", "matches", "within")
@@ -145,9 +146,9 @@ def _operation(value: Any) -> tuple[str, list[Any]]:
         )
     if not isinstance(value, dict) or not isinstance(value.get("op"), str):
         raise refused(f"{_shown(value)} stands where a condition is expected")
-    args = value.get("args", [])
+    args = value.get("args")
     if not isinstance(args, list):
-        raise refused(f"the arguments of {value['op']!r} are not a list")
+        raise refused(f"the arguments ('args') of {value['op'][:_SHOWN]!r} are not a list")
     op = value["op"]
     return ("isNull" if op.lower() == "isnull" else op.lower()), args
 
@@ -268,12 +269,18 @@ def _check_text(text: str) -> None:
         raise refused("a text holds half of a surrogate pair, which is no character") from error
 
 
+def _quoted(name: Any) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= _SHOWN:
+        return "Compare a property with a value."
+    return f"Put a text into quotation marks: '{name}'."
+
+
 def _not_a_literal(value: Any) -> InvalidRequestError:
     if value is None:
         return refused("nothing equals NULL", "Ask for a missing value with: property IS NULL.")
     if isinstance(value, dict):
         if "property" in value:
-            return refused("two properties cannot be compared with each other", "Compare a property with a value.")
+            return refused("two properties cannot be compared with each other", _quoted(value["property"]))
         if "date" in value or "timestamp" in value or "interval" in value:
             return refused(
                 "DATE, TIMESTAMP and INTERVAL are not supported",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
+from catalog.search.advice import advice
 from catalog.search.binding import BoundQuery
 from catalog.search.documents import ParticipantDocument
 from catalog.search.elasticsearch.documents import read_person
@@ -70,7 +71,11 @@ class Answering:
             facets=counted,
             next=cursor_after(at[-1], asked) if len(hits) > limit else None,
             notices=(*self.bound.notices, *notices),
+            advice=self._advice(found["hits"]["total"]["value"]),
         )
+
+    def _advice(self, count: int) -> tuple[str, ...]:
+        return () if count else advice(self.bound.root, terms=self.terms, in_use=self.scope.in_use())
 
     def _shown(self, name: str, counts: Collection[FacetCount], notices: list[str]) -> tuple[FacetValue, ...]:
         notices += cut_notices(name, len(counts))

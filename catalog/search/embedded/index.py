@@ -23,6 +23,7 @@ from typing_extensions import override
 from catalog.model import Problem
 from catalog.repository import Repository
 from catalog.search import index_tables
+from catalog.search.advice import advice
 from catalog.search.binding import BoundQuery, bind
 from catalog.search.coverage import Coverage, covers, reached_by
 from catalog.search.embedded.answering import Answering
@@ -280,7 +281,8 @@ class EmbeddedIndex(SearchIndex):
         check_limit(limit)
         after = position_of(cursor, query) if cursor is not None else None
         with self._scope(datasets) as scope:
-            answering = Answering(scope, self._bind(query, scope), self._terms)
+            bound = self._bind(query, scope)
+            answering = Answering(scope, bound, self._terms)
             counting = Counting(answering)
             page = answering.page(after, limit + 1)
             more, page = len(page) > limit, page[:limit]
@@ -289,7 +291,8 @@ class EmbeddedIndex(SearchIndex):
                 items=tuple(answering.hits(page, explain=explain)),
                 facets={name: counting.facet(name) for name in dict.fromkeys(facets)},
                 next=cursor_after(page[-1].at, query) if more else None,
-                notices=(*answering.bound.notices, *counting.notices),
+                notices=(*bound.notices, *counting.notices),
+                advice=() if answering.count else advice(bound.root, terms=self._terms, in_use=scope.in_use()),
             )
 
     @override

@@ -13,6 +13,7 @@ from typing_extensions import override
 from catalog.model import Problem
 from catalog.repository import Repository
 from catalog.search import index_file, index_tables
+from catalog.search.advice import advice
 from catalog.search.binding import BoundQuery, bind
 from catalog.search.coverage import Coverage, covers, reached_by
 from catalog.search.index import Answer, Extent, PropertyInfo, SearchCapabilities, SearchIndex, Terms
@@ -177,6 +178,7 @@ class SqlIndex(SearchIndex):
                 facets={name: answering.facet(name) for name in dict.fromkeys(facets)},
                 next=cursor_after(page[-1][1], query) if more else None,
                 notices=(*bound.notices, *answering.notices),
+                advice=() if answering.count else advice(bound.root, terms=self._terms, in_use=scope.in_use()),
             )
 
     @override
