@@ -25,6 +25,7 @@ from executors.attempts.removal import remove_tree
 from executors.attempts.sandbox import find_sandbox
 from executors.check import check_spec
 from executors.host import describe_host, gpu_load, list_gpus
+from executors.local.board import Alone, Board
 from executors.local.slots import Grant, Slots
 from executors.model import GIGABYTE, Environment, KnownTask, TaskEvent, TaskSpec, Usage
 from executors.observation.observer import Observer
@@ -88,11 +89,21 @@ class LocalRunner(Runner):
         )
         self._containers = Containers(container_engine, work_root.absolute() / "containers", pull=container_pull)
         ram_bytes = host.memory_bytes if ram_gb is None else int(ram_gb * GIGABYTE)
-        self._slots = Slots(cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=list_gpus())
+        self._slots = Slots(
+            cpu_cores=slots or host.cpu_cores, ram_bytes=ram_bytes, gpus=list_gpus(), board=self._open_board(work_root)
+        )
         self._live: dict[str, Attempt] = {}
         self._unnoted: set[str] = set()
         self._guard = threading.Lock()
         self._closed = False
+
+    def _open_board(self, work_root: Path) -> Alone:
+        """Return where the processes that run tasks of this folder share out the machine."""
+        try:
+            return Board(work_root.absolute(), self._root)
+        except OSError as error:
+            log.warning("the machine is not shared out with other processes (%s)", error.strerror)
+            return Alone()
 
     @property
     @override
@@ -241,7 +252,7 @@ class LocalRunner(Runner):
         attempt = Attempt(spec, folder, sink, self._containers.machine(self._machine, spec, folder), lock)
         self._live[spec.id] = attempt
         if folder.exit_code() is None and is_alive(identity):
-            grant = self._slots.take(spec.resources, folder.gpus(), owner=spec.owner)
+            grant = self._slots.take(spec.resources, folder.gpus(), owner=spec.owner, key=spec.id)
             self._launch(attempt, lambda: attempt.rejoin(identity), grant)
         else:
             self._launch(attempt, attempt.conclude)

@@ -9,19 +9,28 @@ with what it will not need: when all that ran before its turn came has ended, it
 So it waits for no task that began later, and no stream of small tasks can starve a large one.
 
 A decision looks at the first task of each owner, never at the rest of a queue.
+
+Several processes may share one machine (:mod:`executors.local.board`). What the others hold is not free, and counts for
+whoever they hold it for. Where the first task of another process comes before one of ours, by the same order (the share
+of its owner, then who has waited longer), we leave it the room that it needs. The first of all is held up by nobody.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from executors.check import refuse_excess
 from executors.host import Gpu
+from executors.local.board import Alone, Claim, Others, Page
 from executors.model import Resources
 from ontology.errors import UnsupportedError
+
+LOOK_S, ALONE_LOOK_S = 0.1, 1.0
+"""How often a process in which tasks wait looks at the board, with others there and without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,7 @@ class Grant:
     ram_bytes: int
     gpus: tuple[int, ...]
     owner: str | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class _Waiting:
     resources: Resources
     start: Callable[[Grant], None]
     owner: str | None
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -66,9 +77,10 @@ class Slots:
         cpu_cores: Cores to hand out.
         ram_bytes: Memory to promise.
         gpus: GPUs to hand out, as their driver describes them.
+        board: Where other processes say what they hold; nobody else is there unless told.
     """
 
-    def __init__(self, *, cpu_cores: int, ram_bytes: int, gpus: tuple[Gpu, ...]) -> None:
+    def __init__(self, *, cpu_cores: int, ram_bytes: int, gpus: tuple[Gpu, ...], board: Alone | None = None) -> None:
         self.cpu_cores = cpu_cores
         self.ram_bytes = ram_bytes
         self.gpus = gpus
@@ -81,6 +93,10 @@ class Slots:
         self._turn: _Turn | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._board = board or Alone()
+        self._others = Others()
+        self._watcher: threading.Thread | None = None
+        self._over = threading.Event()
 
     def check(self, resources: Resources) -> None:
         """Refuse what can never be given.
@@ -132,10 +148,12 @@ class Slots:
             self._free_gpus |= set(grant.gpus)
         self._advance()
 
-    def take(self, resources: Resources, gpus: tuple[int, ...], *, owner: str | None = None) -> Grant:
+    def take(self, resources: Resources, gpus: tuple[int, ...], *, owner: str | None = None, key: str = "") -> Grant:
         """Take what an already running task holds, out of turn and even beyond what is free."""
-        with self._lock:
-            return self._take(resources, gpus, owner)
+        with self._lock, self._board.open() as page:
+            grant = self._take(resources, gpus, owner, key)
+            self._note(page)
+        return grant
 
     def close(self) -> list[str]:
         """Let nobody in any more; returns the keys of those who waited."""
@@ -145,6 +163,8 @@ class Slots:
             self._of_key.clear()
             self._owners.clear()
             self._turn = None
+            self._board.leave()
+        self._over.set()
         return waiting
 
     def _welcome(self, name: str | None) -> _Owner:
@@ -158,22 +178,61 @@ class Slots:
     def _advance(self) -> None:
         """Start whatever may start; ``start`` is called without the lock."""
         ready: list[tuple[_Waiting, Grant]] = []
-        with self._lock:
+        with self._lock, self._board.open() as page:
+            self._others = page.others
             while not self._closed and (found := self._next()) is not None:
                 ready.append(found)
+            self._note(page)
+            self._watch()
         for waiting, grant in ready:
             waiting.start(grant)
+
+    def _note(self, page: Page) -> None:
+        """Say what is held here, and what waits to be held first."""
+        page.held = [
+            Claim(
+                key=grant.key, owner=grant.owner, cpu_cores=grant.cpu_cores, ram_bytes=grant.ram_bytes, gpus=grant.gpus
+            )
+            for grant in self._grants.values()
+        ]
+        page.wanted = [self._wish(waiting) for waiting in self._firsts()] if self._board.is_shared else []
+
+    def _wish(self, waiting: _Waiting) -> Claim:
+        wants = waiting.resources
+        return Claim(
+            key=waiting.key,
+            owner=waiting.owner,
+            cpu_cores=wants.cpu_cores,
+            ram_bytes=wants.ram_bytes or 0,
+            gpus=tuple(self._suitable(wants)) if wants.gpus else (),
+            gpu_count=self._gpus_wanted(wants),
+            since=waiting.since,
+        )
+
+    def _watch(self) -> None:
+        """Look again while tasks wait: other processes do not tell when they give something back."""
+        if self._watcher is None and self._of_key and self._board.is_shared and not self._closed:
+            self._watcher = threading.Thread(target=self._look_again, name="slots", daemon=True)
+            self._watcher.start()
+
+    def _look_again(self) -> None:
+        while not self._over.wait(LOOK_S if self._others.held or self._others.wanted else ALONE_LOOK_S):
+            with self._lock:
+                if not self._of_key:
+                    self._watcher = None
+                    return
+            self._advance()
 
     def _next(self) -> tuple[_Waiting, Grant] | None:
         """Let one task in; None when nobody can be let in now."""
         if self._turn is not None:
-            gpus = self._room_for(self._turn.task.resources)
+            gpus = self._room_for(self._turn.task.resources, self._before(self._turn.task))
             if gpus is not None:
                 waiting, self._turn = self._turn.task, None
                 return waiting, self._let_in(waiting, gpus)
         passed_over = None if self._turn is None else self._turn.task
         for waiting in self._firsts():
-            gpus = self._room_for(waiting.resources)
+            gpus = self._room_for(waiting.resources, self._before(waiting))
             if gpus is None:
                 passed_over = passed_over or waiting
                 continue
@@ -185,9 +244,24 @@ class Slots:
 
     def _firsts(self) -> list[_Waiting]:
         """Return the first task of each owner, in the order in which they are to be served."""
-        waiting = [owner for owner in self._owners.values() if owner.queue]
-        waiting.sort(key=lambda owner: (self._share(*owner.held), owner.given))
-        return [next(iter(owner.queue.values())) for owner in waiting]
+        waiting = [(name, owner) for name, owner in self._owners.items() if owner.queue]
+        waiting.sort(key=lambda item: (self._share_of(item[0]), item[1].given))
+        return [next(iter(owner.queue.values())) for _, owner in waiting]
+
+    def _before(self, waiting: _Waiting) -> list[Claim]:
+        """Return what waits in other processes and comes before a task of ours."""
+        if not self._others.wanted:
+            return []
+        rank = (self._share_of(waiting.owner), waiting.since)
+        return [claim for claim in self._others.wanted if (self._share_of(claim.owner), claim.since) < rank]
+
+    def _share_of(self, name: str | None) -> float:
+        """Return the share that an owner holds, in all processes together."""
+        held = list(self._owners[name].held) if name in self._owners else [0, 0, 0]
+        for claim in self._others.held:
+            if claim.owner == name:
+                held = [held[0] + claim.cpu_cores, held[1] + claim.ram_bytes, held[2] + len(claim.gpus)]
+        return self._share(*held)
 
     def _share(self, cores: int, ram: int, gpus: int) -> float:
         """Return the largest part of any one resource."""
@@ -206,14 +280,20 @@ class Slots:
     def _gpus_wanted(self, resources: Resources) -> int:
         return min(resources.gpus, len(self._suitable(resources))) if resources.gpus_optional else resources.gpus
 
-    def _room_for(self, resources: Resources) -> tuple[int, ...] | None:
+    def _room_for(self, resources: Resources, before: Iterable[Claim] = ()) -> tuple[int, ...] | None:
         """Return the GPUs to be given to a task for which there is room now; None when there is none."""
-        if resources.cpu_cores > self._free_cores or (resources.ram_bytes or 0) > self._free_ram:
+        taken = [*self._others.held, *before]
+        if resources.cpu_cores > self._free_cores - sum(claim.cpu_cores for claim in taken):
+            return None
+        if (resources.ram_bytes or 0) > self._free_ram - sum(claim.ram_bytes for claim in taken):
             return None
         if resources.gpus == 0:
             return ()
+        left = self._free_gpus - {number for claim in self._others.held for number in claim.gpus}
+        for claim in before:
+            left -= set([number for number in claim.gpus if number in left][: claim.gpu_count])
         wanted = self._gpus_wanted(resources)
-        free = [number for number in self._suitable(resources) if number in self._free_gpus]
+        free = [number for number in self._suitable(resources) if number in left]
         return tuple(sorted(free[:wanted])) if len(free) >= wanted else None
 
     def _leaves_room(self, turn: _Turn, resources: Resources, gpus: Iterable[int]) -> bool:
@@ -233,14 +313,15 @@ class Slots:
     def _let_in(self, waiting: _Waiting, gpus: tuple[int, ...]) -> Grant:
         del self._of_key[waiting.key]
         del self._owners[waiting.owner].queue[waiting.key]
-        grant = self._take(waiting.resources, gpus, waiting.owner)
+        grant = self._take(waiting.resources, gpus, waiting.owner, waiting.key)
         self._owners[waiting.owner].given += self._share(grant.cpu_cores, grant.ram_bytes, len(gpus))
         if self._turn is not None:
             self._turn.since.add(id(grant))
         return grant
 
-    def _take(self, resources: Resources, gpus: tuple[int, ...], owner: str | None) -> Grant:
-        grant = Grant(cpu_cores=resources.cpu_cores, ram_bytes=resources.ram_bytes or 0, gpus=gpus, owner=owner)
+    def _take(self, resources: Resources, gpus: tuple[int, ...], owner: str | None, key: str) -> Grant:
+        ram_bytes = resources.ram_bytes or 0
+        grant = Grant(cpu_cores=resources.cpu_cores, ram_bytes=ram_bytes, gpus=gpus, owner=owner, key=key)
         self._grants[id(grant)] = grant
         self._free_gpus -= set(gpus)
         self._account(grant, 1)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from executors.host import Gpu
+from executors.local.board import Claim
 from executors.local.slots import Grant, Slots
 from executors.model import Resources
 from ontology.errors import UnsupportedError
@@ -206,10 +209,10 @@ def test_ten_thousand_wait_in_no_time_worth_naming() -> None:
     looks = 0
     original = line.slots._room_for
 
-    def count(resources: Resources) -> tuple[int, ...] | None:
+    def count(resources: Resources, before: Iterable[Claim] = ()) -> tuple[int, ...] | None:
         nonlocal looks
         looks += 1
-        return original(resources)
+        return original(resources, before)
 
     line.slots._room_for = count  # type: ignore[method-assign]
     for number in range(10_000):
