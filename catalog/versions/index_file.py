@@ -13,8 +13,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-LARGE_INDEX = 150_000
-"""Bytes; about a thousand paths. A larger index is given to git, which splits it."""
+LARGE_INDEX = 1000
+"""Paths; an index that holds more by itself is given to git, which splits it."""
 
 _HEAD = struct.Struct(">4sII")
 _STAT = bytes(24)
@@ -37,13 +37,11 @@ def add_to_index(git_dir: Path, added: Mapping[bytes, tuple[str, str]]) -> bool:
         OSError: The disk refused.
     """
     index, lock = git_dir / "index", git_dir / "index.lock"
-    if len(added) * (_FIXED + 20) > LARGE_INDEX:
+    if not index.exists() or len(added) > LARGE_INDEX or paths_in(index) > LARGE_INDEX:
         return False
     try:
-        if index.stat().st_size > LARGE_INDEX:
-            return False
         descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except (FileNotFoundError, FileExistsError):
+    except FileExistsError:
         return False
     content = None
     try:
@@ -59,6 +57,16 @@ def add_to_index(git_dir: Path, added: Mapping[bytes, tuple[str, str]]) -> bool:
             os.unlink(lock)
         raise
     return content is not None
+
+
+def paths_in(index: Path) -> int:
+    """Return how many paths an index holds by itself, those in a shared file left out; 0 where there is none."""
+    try:
+        with index.open("rb", buffering=0) as file:
+            head = file.read(_HEAD.size)
+    except FileNotFoundError:
+        return 0
+    return int(_HEAD.unpack(head)[2]) if len(head) == _HEAD.size else 0
 
 
 def _with(content: bytes, added: Mapping[bytes, tuple[str, str]]) -> bytes | None:

@@ -37,6 +37,9 @@ _FEW = 8
 _TOGETHER = 16
 """So many files are synchronised at a time."""
 
+_IN_A_ROW = 4
+"""So many are left to one thread: the first one's wait is for what the others need as well."""
+
 Fingerprint = tuple[int, ...]
 """Device, inode, size, time of modification, time of change: as long as they stay, so does the content."""
 
@@ -355,8 +358,18 @@ def synchronise_each(paths: Iterable[str | Path]) -> None:
     Raises:
         OSError: The disk refused.
     """
-    for _ in _synchronisers().map(synchronise, dict.fromkeys(map(str, paths))):
-        pass
+    listed = list(dict.fromkeys(map(str, paths)))
+    parts = min(_TOGETHER, -(-len(listed) // _IN_A_ROW))
+    if parts > 1:
+        for _ in _synchronisers().map(_synchronise_row, [listed[part::parts] for part in range(parts)]):
+            pass
+    else:
+        _synchronise_row(listed)
+
+
+def _synchronise_row(paths: Iterable[str]) -> None:
+    for path in paths:
+        synchronise(path)
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 from catalog.versions.git import Repository
 from catalog.versions.git_tree import LINK, SUBMODULE, GitTree
 from catalog.versions.history import Blob, blob_oid, head, write_blob
-from catalog.versions.index_file import LARGE_INDEX, add_to_index
+from catalog.versions.index_file import LARGE_INDEX, add_to_index, paths_in
 from catalog.versions.objects import synchronise_each
 
 _PENDING = "pending.json"
@@ -155,7 +155,7 @@ def _update_index(repository: Repository, lines: Sequence[bytes]) -> None:
     if not index.exists():
         repository.git("read-tree", "HEAD", config={"core.protectNTFS": "false"})
     config = {"core.protectNTFS": "false"}
-    large = index.stat().st_size > LARGE_INDEX
+    large = paths_in(index) > LARGE_INDEX
     if large or any(repository.git_dir.glob("sharedindex.*")):
         # Only what has changed lately is written anew (git-update-index(1), "Split index").
         config |= {"core.splitIndex": "true", "splitIndex.sharedIndexExpire": "1.hour.ago"}
