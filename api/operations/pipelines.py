@@ -10,11 +10,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
+from api.operations.image_conditions import what_is_wrong
 from api.operations.pipeline_versions import all_versions, find, in_order, newest, one_version
 from api.operations.software import described_software
 from api.wire import record_body
@@ -47,11 +49,14 @@ def register(
 
     Raises:
         NotPermittedError: The caller may not register pipelines.
-        ValidationFailedError: The descriptor breaks a rule, or its environment is not what it is locked to.
+        ValidationFailedError: The descriptor breaks a rule, something in it could only fail when it runs, or its
+            environment is not what it is locked to.
         ConflictError: This version is registered with another content; versions never change.
     """
     principal.require(Permission.REGISTER_PIPELINE)
-    parsed = PipelineDescriptor.parse(descriptor)
+    parsed = PipelineDescriptor.parse_new(
+        descriptor, files=files, said_of_condition=partial(what_is_wrong, catalogue, principal)
+    )
     pinned = _pinned(parsed, files)
     environment = registered_environment(pinned, catalogue.settings.pythons)
     if parsed.files is not None and not files:

@@ -83,6 +83,7 @@ def bids_app_of(document: Mapping[str, Any], block: Mapping[str, Any]) -> BidsAp
     said = block.get("bids_app")
     inputs = {item["id"]: item for item in document["inputs"]}
     given = said if isinstance(said, Mapping) else {}
+    given = {role: name for role, name in given.items() if isinstance(name, str) and name in inputs}
     names = {
         role: given.get(role) or next((name for name in usual if name in inputs), None)
         for role, usual in _USUAL.items()
@@ -114,7 +115,7 @@ def bids_app_problems(document: Mapping[str, Any], block: Mapping[str, Any]) -> 
     for role, name in given.items():
         if role not in _USUAL:
             yield f"{_WHERE}/{role}", f"{role!r} is not known here; known are {', '.join(_USUAL)}."
-        elif name not in inputs:
+        elif not isinstance(name, str) or name not in inputs:
             yield f"{_WHERE}/{role}", f"The descriptor has no input {name!r}."
     for role in _NEEDED:
         if role not in given and not inputs.intersection(_USUAL[role]):

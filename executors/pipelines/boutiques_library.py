@@ -12,7 +12,7 @@ import copy
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -71,7 +71,8 @@ def _rule_problems(document: Mapping[str, Any]) -> list[Problem]:
         lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
         return [(_about(line, document), _shorten(line)) for line in lines]
     except Exception as error:
-        return [("", f"The library cannot make sense of it ({type(error).__name__}: {_shorten(str(error))})")]
+        shared = list(value_key_problems(document))  # It stumbles over these where there are no groups.
+        return shared or [("", f"The library cannot make sense of it ({type(error).__name__}: {_shorten(str(error))})")]
     return []
 
 
@@ -92,6 +93,42 @@ def invocation_problems(document: Mapping[str, Any], values: Mapping[str, Any]) 
 
     schema = generateInvocationSchema(copy.deepcopy(dict(document)), validateWrtMetaSchema=False)
     return _schema_problems(dict(values), schema)
+
+
+def value_key_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the value-keys that several inputs or outputs share, unless at most one of these can have a value.
+
+    That is so for the members of a group that is ``mutually-exclusive`` (Boutiques 0.5, groups).
+    """
+    exclusive = [set(group["members"]) for group in document.get("groups") or [] if group.get("mutually-exclusive")]
+    holders: dict[str, set[str]] = {}
+    for section in ("inputs", "output-files"):
+        for number, item in enumerate(document.get(section) or []):
+            key = item.get("value-key")
+            if not key:
+                continue
+            known = holders.setdefault(key, set())
+            if known and not any({*known, item["id"]} <= group for group in exclusive):
+                others = " and ".join(map(repr, sorted(known)))
+                yield f"/{section}/{number}/value-key", f"{key} is the value-key of {others} already; each has its own."
+            known.add(item["id"])
+
+
+def default_problems(document: Mapping[str, Any]) -> list[Problem]:
+    """Return the default values that the descriptor's own rules for the input refuse: range, choices, kind, number."""
+    from boutiques.invocationSchemaHandler import generateInvocationSchema
+
+    schema = generateInvocationSchema(copy.deepcopy(dict(document)), validateWrtMetaSchema=False)
+    problems = []
+    for number, item in enumerate(document["inputs"]):
+        value, rule = item.get("default-value"), schema["properties"].get(item["id"])
+        if value is None or rule is None:
+            continue
+        if not item.get("list") and isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        found = _schema_problems(value, rule)
+        problems += [(f"/inputs/{number}/default-value", f"As a default: {said}") for _, said in found]
+    return problems
 
 
 def pointer(path: Any) -> str:

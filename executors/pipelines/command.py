@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class CommandBuilder:
         self._document = document
         self._values = values
         self._own_files = own_files
-        self._inputs = {item["value-key"]: item for item in document["inputs"] if item.get("value-key")}
+        self._inputs = _by_key(document["inputs"], values)
         listed = document.get("output-files") or []
         self._outputs = {item["id"]: item for item in listed}
         self._output_keys = {item["value-key"]: item for item in listed if item.get("value-key")}
@@ -270,21 +270,52 @@ def _is_quoted(before: str) -> bool:
 
 
 def _with_own_files(words: list[str], template: list[str], keys: re.Pattern[str]) -> list[str]:
-    """Point to the pipeline's folder: the script of an interpreter, or a first word like ``./tool``."""
-    place = 1 if template[0] in _INTERPRETERS else 0
-    if place >= len(template) or place >= len(words) or keys.search("".join(template[: place + 1])):
+    """Point to the pipeline's folder where the command line names a file of it."""
+    script = own_script(template, keys)
+    if script is None:
         return words
-    word = words[place]
-    if word.startswith(("/", "-")) or (place == 0 and "/" not in word):
-        return words
-    return [*words[:place], posixpath.join(PIPELINE_FOLDER, posixpath.normpath(word)), *words[place + 1 :]]
+    place = _place_of_script(template)
+    return [*words[:place], posixpath.join(PIPELINE_FOLDER, posixpath.normpath(script)), *words[place + 1 :]]
+
+
+def own_script(template: list[str], keys: re.Pattern[str]) -> str | None:
+    """Return the file of its own that a pipeline's command line runs: the script of an interpreter, or ``./tool``.
+
+    Args:
+        template: Words of the command line.
+        keys: What finds a value key; where one stands before the script or in it, nothing is known.
+    """
+    place = _place_of_script(template)
+    if place >= len(template) or keys.search("".join(template[: place + 1])):
+        return None
+    word = template[place]
+    return None if word.startswith(("/", "-")) or (place == 0 and "/" not in word) else word
+
+
+def _place_of_script(template: list[str]) -> int:
+    return 1 if template and template[0] in _INTERPRETERS else 0
+
+
+def leads_out(path: str) -> bool:
+    """Tell whether a path, taken from the working folder, lies outside of it."""
+    relative = posixpath.relpath(posixpath.join(WORK_FOLDER, path), WORK_FOLDER)
+    return relative == ".." or relative.startswith("../")
 
 
 def _relative(path: str, name: str) -> str:
-    relative = posixpath.relpath(posixpath.join(WORK_FOLDER, path), WORK_FOLDER)
-    if relative == ".." or relative.startswith("../"):
+    if leads_out(path):
         raise CommandError(f"output {name!r} would lie outside the working folder")
-    return relative
+    return posixpath.relpath(posixpath.join(WORK_FOLDER, path), WORK_FOLDER)
+
+
+def _by_key(inputs: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs by value key; of several that exclude each other, the one that has a value."""
+    found: dict[str, Any] = {}
+    for item in inputs:
+        key = item.get("value-key")
+        if key and (key not in found or item["id"] in values):
+            found[key] = item
+    return found
 
 
 def _many(value: Any) -> list[Any]:

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from executors.pipelines.extension import (
     resources_of,
     selections_of,
 )
+from executors.pipelines.registration_rules import registration_problems
 from ontology.canonical import canonical_json
 from ontology.errors import InvalidRequestError, SillageError, ValidationFailedError
 
@@ -93,6 +94,33 @@ class PipelineDescriptor:
                 pointers (RFC 6901).
         """
         return _parse(canonical_json(_read(source)))
+
+    @classmethod
+    def parse_new(
+        cls,
+        source: Mapping[str, Any] | str | bytes | Path,
+        *,
+        files: Collection[str],
+        said_of_condition: Callable[[str], str | None],
+    ) -> PipelineDescriptor:
+        """Read and check a descriptor that shall be registered: beyond what is sound, that nothing can only fail.
+
+        Args:
+            source: As for :meth:`parse`.
+            files: Relative paths of the pipeline's own files.
+            said_of_condition: What is wrong with a condition on acquisitions; None when nothing is.
+
+        Raises:
+            InvalidRequestError: It is not JSON, not an object, or too large.
+            ValidationFailedError: It breaks a rule; ``params['problems']`` lists ``{field, detail}`` with JSON
+                pointers (RFC 6901), those of all rules of ours together.
+        """
+        canonical = canonical_json(_read(source))
+        document: dict[str, Any] = json.loads(canonical)
+        _refuse(descriptor_problems(document), "The descriptor is not valid Boutiques")
+        sound = [*_our_rules(document), *extension_problems(document)]
+        _refuse([*sound, *registration_problems(document, files, said_of_condition)], "The descriptor breaks a rule")
+        return _parse(canonical)
 
     @property
     def inputs(self) -> tuple[Mapping[str, Any], ...]:

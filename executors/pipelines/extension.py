@@ -188,12 +188,24 @@ def resources_of(document: Mapping[str, Any]) -> Resources:
     return Resources(**limits, gpus=int(gpus.get("count", 0)), gpus_optional=gpus.get("optional", False))
 
 
+def environment_kind(document: Mapping[str, Any]) -> str:
+    """Return the kind of environment that the descriptor asks for, even where the rest of what it says is not sound."""
+    said = extension_of(document).get("environment", {})
+    said = said if isinstance(said, Mapping) else {}
+    guess = "container" if _image_name(document, said) else "system"
+    return str(said.get("kind") or ("python" if {"lock", "lock_file"} & set(said) else guess))
+
+
+def _image_name(document: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
+    image = document.get("container-image") or {}
+    return said.get("image") or image.get("image") or image.get("url")
+
+
 def environment_of(document: Mapping[str, Any]) -> PinnedEnvironment:
     """Return what the descriptor says of its environment: the block's word first, then Boutiques' image."""
     said = extension_of(document).get("environment", {})
     image = document.get("container-image") or {}
-    name = said.get("image") or image.get("image") or image.get("url")
-    kind = said.get("kind") or ("python" if {"lock", "lock_file"} & set(said) else "container" if name else "system")
+    name, kind = _image_name(document, said), environment_kind(document)
     if kind == "python":
         lock = tuple(sorted(said.get("lock", [])))
         return PinnedEnvironment(kind=kind, lock=lock, lock_file=said.get("lock_file"))
