@@ -22,7 +22,7 @@ from executors.runner import EventSink, Runner, RunnerCapabilities, check_log_re
 from executors.slurm.commands import Slurm
 from executors.slurm.dispatch import Dispatcher, Manner
 from executors.slurm.follow import CANCELED, Following
-from executors.slurm.jobs import Place, Shape
+from executors.slurm.jobs import Place, Shape, find
 from executors.slurm.post import Post, ended_batches
 from executors.slurm.wishes import GpuKind, gpu_options
 from executors.states import EventKind, TaskState
@@ -327,11 +327,23 @@ class SlurmRunner(Runner):
 
     @override
     def clear(self, task_id: str, *, attempt: int) -> None:
+        folder = TaskFolder.latest(self._root, task_id)
+        if folder is not None and self._may_be_written(folder):
+            return  # It is looked at again at the next start.
         with self._desk.guard:
-            folder = TaskFolder.latest(self._root, task_id)
-            # While a job may still write there, the folder stays until the next start.
-            if task_id not in self._desk.live and (folder is None or Post(folder).is_over):
+            if task_id not in self._desk.live:
                 clear(self._root, task_id, attempt=attempt)
+
+    def _may_be_written(self, folder: TaskFolder) -> bool:
+        """Tell whether a job may still write into a folder; where the cluster does not answer, it may."""
+        place = Post(folder).place
+        if place is None or Post(folder).is_over:
+            return False
+        try:
+            job = find(self._slurm.jobs(), place)
+        except BackendUnavailableError:
+            return True
+        return job is not None and not job.state.is_final
 
     @override
     def close(self) -> None:
