@@ -1,13 +1,13 @@
 """Saving outputs of a task in a DataLad dataset, against ``git annex add``, hashing alone, and an empty dataset.
 
-    python -m benchmarks.small_files [--rounds N] [--quick] [--files N ...] [--earlier N ...] [--json]
+    python -m benchmarks.small_files [--rounds N] [--quick] [--files N ...] [--annex N] [--earlier N ...] [--json]
 
 ``ours`` takes files that a task left in its folder into the dataset's annex and commits them with a run record:
 branch, location logs, working tree and index, all of it durable. The executor has hashed them before, once, as it
 collected them; ``ours, hashed too`` counts that reading as well. ``annex`` has git-annex do the same with the same
 files moved into the working tree: ``git annex add`` and ``git commit``, which do not wait for the disk. ``floor`` reads
 and hashes the bytes and does nothing else. Everything takes turns, each round in a dataset of its own; what was saved
-is compared. Of more than 10,000 files git-annex is given 10,000, and its time is taken to grow in proportion.
+is compared. Of more than ``--annex`` files git-annex is given so many, and its time is taken to grow in proportion.
 
 With ``--earlier`` one output and the description of its run are saved at a time, in a dataset that has so many outputs
 already: each in a folder of its own, a hundred to a folder from 100,000 on. They are made by ``git fast-import``, so
@@ -85,9 +85,9 @@ def annex(folder: Path, *arguments: str, program: str = "git-annex") -> None:
 class Round:
     """One round: the same files saved in every way, each in a dataset that is made before and not counted."""
 
-    def __init__(self, folder: Path, count: int, seed: int) -> None:
+    def __init__(self, folder: Path, count: int, seed: int, for_annex: int) -> None:
         self.store = DataStore(folder / "store")
-        self._folder, self._count, self._seed = folder, count, seed
+        self._folder, self._count, self._seed, self._for_annex = folder, count, seed, for_annex
 
     def _files(self, name: str, count: int | None = None) -> list[tuple[Path, str]]:
         return write_files(self._folder / name, count or self._count, self._seed)
@@ -108,7 +108,7 @@ class Round:
     def annex(self) -> tuple[tuple[float, float], Path]:
         """Save by git-annex and git."""
         made = self.store.create_derivative(name="Small files", description={})
-        count = min(self._count, MOST_FOR_ANNEX)
+        count = min(self._count, self._for_annex)
         self._files("annex", count)
         for entry in (self._folder / "annex").iterdir():
             shutil.move(entry, made.path / entry.name)
@@ -139,11 +139,11 @@ def links(path: Path) -> dict[str, str]:
     return {str(p.relative_to(path)): os.readlink(p) for p in path.glob("sub-*/**/*.tsv")}
 
 
-def measure(folder: Path, count: int, rounds: int) -> list[Row]:
+def measure(folder: Path, count: int, rounds: int, for_annex: int) -> list[Row]:
     """Return the rows for one number of files."""
     taken: dict[str, Taken] = {"floor": [], "ours": [], "hashed": [], "annex": []}
     for number in range(rounds):
-        turn = Round(folder / f"{count}-{number}", count, number)
+        turn = Round(folder / f"{count}-{number}", count, number, for_annex)
         if number % 2:
             (saved, whole, ours), (added, theirs) = turn.ours(), turn.annex()
         else:
@@ -154,8 +154,8 @@ def measure(folder: Path, count: int, rounds: int) -> list[Row]:
         if len(made) != count or any(made[path] != target for path, target in expected.items()):
             sys.exit("the two datasets differ")
     about = f"{count:,} files of 1 to 4 kB"
-    if count > MOST_FOR_ANNEX:
-        about += f" (git-annex: {MOST_FOR_ANNEX:,})"
+    if count > for_annex:
+        about += f" (git-annex: {for_annex:,})"
     return [
         compared(f"{about}, saved", taken, "ours", "annex", "git annex add and commit", PASSES, GOAL),
         compared(f"{about}, hashed and saved", taken, "hashed", "annex", "git annex add and commit"),
@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="see only that it works")
     parser.add_argument("--files", type=int, nargs="*", default=[1000, 10_000])
+    parser.add_argument("--annex", type=int, default=MOST_FOR_ANNEX, help="files that git-annex is given at most")
     parser.add_argument("--earlier", type=int, nargs="*", default=[0, 1000, 10_000, 50_000])
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -256,7 +257,7 @@ def main() -> None:
         counts, before, rounds = [50], [0, 100], 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [row for count in counts for row in measure(folder, count, rounds)]
+        rows = [row for count in counts for row in measure(folder, count, rounds, asked.annex)]
         rows += earlier(folder, before, 3 * rounds) if before else []
         _make_removable(folder)
     report("small_files", rows, as_json=asked.json)
