@@ -14,6 +14,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
+from api.operations.batch_words import summary
 from api.operations.task_specs import PENDING, state_node
 from api.operations.time_left import Estimate, Planning, time_left
 from api.task_paces import duration_of
@@ -174,7 +175,7 @@ def status(catalogue: Catalogue, batch: Record) -> dict[str, Any]:
     counted = counts(catalogue, batch.id)
     state = state_of(document, counted)
     left = None if state.is_final else _estimate(catalogue, batch, counted)
-    return {
+    found: dict[str, Any] = {
         "state": state.value,
         "phase": document["phase"],
         "size": document["size"],
@@ -188,6 +189,7 @@ def status(catalogue: Catalogue, batch: Record) -> dict[str, Any]:
         "held_back": document["held_back"],
         "time_left": left.to_json() if left else None,
     }
+    return {**found, "summary": summary(found)}
 
 
 def _estimate(catalogue: Catalogue, batch: Record, counted: Mapping[TaskState, int]) -> Estimate | None:

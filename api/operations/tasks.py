@@ -8,6 +8,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import batches, certificates, records
+from api.operations.batch_words import summary
 from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
 from api.operations.batches import change_batch
 from api.operations.input_files import PlannedInput
@@ -17,8 +18,8 @@ from api.operations.pipeline_versions import version_of
 from api.operations.submissions import Request, Submission, checked, standing_members
 from api.operations.task_specs import state_node, task_put
 from api.task_service import TaskService, read_log
-from api.wire import page_body, record_body, summary_body
-from catalog.model import Commit, MustBeAt, Page, Record
+from api.wire import record_body, summary_body
+from catalog.model import Commit, MustBeAt, Record
 from executors.model import utc_now
 from executors.states import EventKind, TaskState, transition
 from ontology.errors import (
@@ -162,8 +163,7 @@ def listing(
     target = state_node(scope, wanted) if scope and wanted else scope
     kind = "TaskBatch" if batches_only else "Task"
     page = catalogue.repository.list_records(kind, part_of=target, cursor=cursor, limit=limit)
-    seen = [record for record in page.items if principal.may(Permission.READ, record)]
-    body = page_body(Page(seen, page.total - (len(page.items) - len(seen)), page.next), summary_body)
+    body = records.readable_page(principal, page, summary_body, cursor=cursor)
     return {**body, "items": [_summary(catalogue, item) for item in body["items"]]}
 
 
@@ -172,8 +172,11 @@ def _summary(catalogue: Catalogue, item: dict[str, Any]) -> dict[str, Any]:
     if item["type"] != "TaskBatch":
         return item
     counted = batches.counts(catalogue, item["id"])
-    state = batches.state_of(catalogue.repository.get(item["id"]).document, counted)
-    return {**item, "state": state.value, "total": item["planned"], "complete": counted.get(TaskState.COMPLETE, 0)}
+    document = catalogue.repository.get(item["id"]).document
+    state = batches.state_of(document, counted).value
+    said = summary({**document, "looked_at": document["position"], "state": state, "counts": counted})
+    complete = counted.get(TaskState.COMPLETE, 0)
+    return {**item, "state": state, "summary": said, "total": item["planned"], "complete": complete}
 
 
 def cancel(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
@@ -181,9 +184,11 @@ def cancel(catalogue: Catalogue, principal: Principal, reference: str) -> dict[s
 
     Raises:
         ConflictError: It has ended.
+        NotPermittedError: Somebody else submitted it.
     """
     record = records.find(catalogue, principal, reference, types=TASKS, permission=Permission.RUN)
     principal.require(Permission.RUN)
+    principal.require_own(record, record.document["principal"])
     if record.type == "Task":
         _cancel_one(catalogue, principal, record.id)
     else:
@@ -228,9 +233,11 @@ def retry(catalogue: Catalogue, principal: Principal, reference: str) -> dict[st
 
     Raises:
         ConflictError: The task did not end in an error.
+        NotPermittedError: Somebody else submitted it.
     """
     record = records.find(catalogue, principal, reference, types=TASKS, permission=Permission.RUN)
     principal.require(Permission.RUN)
+    principal.require_own(record, record.document["principal"])
     if record.type == "TaskBatch":
         batches.retry(catalogue, principal, record)
         return show(catalogue, principal, record.id)

@@ -9,13 +9,25 @@ from fastapi import APIRouter, Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
-from api.pages import browse, cohort_pages, contents, landing, model_pages, pipeline_pages, search, session, work
+from api.pages import (
+    browse,
+    cohort_pages,
+    contents,
+    landing,
+    model_pages,
+    pipeline_pages,
+    run_pages,
+    search,
+    session,
+    work,
+)
 from api.pages.session import problem_page
 
 __all__ = ["pages_router", "problem_page", "static_files"]
 
 pages_router = APIRouter(include_in_schema=False)
-for module in (session, search, cohort_pages, browse, pipeline_pages, model_pages, work, contents, landing):
+MODULES = (session, search, cohort_pages, browse, pipeline_pages, run_pages, model_pages, work, contents, landing)
+for module in MODULES:
     pages_router.include_router(module.router)
 
 

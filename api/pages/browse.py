@@ -11,6 +11,7 @@ from api.access import Permission
 from api.dependencies import Caller, Open
 from api.operations import datasets, records, terms
 from api.pages.rendering import can_read_data, identifier_of, page, pictures_of, titles_of
+from api.pages.resting import made_by
 from api.wire import record_body
 
 router = APIRouter()
@@ -42,7 +43,8 @@ def any_record(request: Request, id: str, catalogue: Open, principal: Caller) ->
         return RedirectResponse(f"/doi/{record.document['doi']}", 303)
     readable = can_read_data(principal, record)
     picture = next((p["src"] for p in pictures_of([body])), None) if record.type == "File" and readable else None
-    return page(request, "record.html", principal, r=body, readable=readable, picture=picture)
+    made = made_by(catalogue, principal, record) if record.type == "File" else None
+    return page(request, "record.html", principal, r=body, readable=readable, picture=picture, made=made)
 
 
 @router.get("/datasets")
@@ -113,6 +115,8 @@ def show_acquisition(request: Request, id: str, catalogue: Open, principal: Call
         readable=readable,
         pictures=pictures_of(body["files"]) if readable else [],
         titles=titles_of(catalogue, [body["dataset"]]),
+        made=made_by(catalogue, principal, record),
+        may_run=readable and principal.may(Permission.RUN, record),
         participant_label=next((r.document.get("label") for r in participant.values()), None),
     )
 

@@ -189,7 +189,18 @@ def _shown(
         tasks=[{"id": iri, "type": task.type, **task.document} for iri, task in tasks.items()],
         properties=_divisible(catalogue, principal),
         may_freeze=_may_freeze(principal),
+        pipelines=_runnable(catalogue, principal, id),
     )
+
+
+def _runnable(catalogue: Catalogue, principal: Principal, id: str) -> list[dict[str, Any]] | None:
+    """Return the pipelines that may be run over a cohort; None where the caller may run none over it."""
+    if not principal.may(Permission.RUN, records.find(catalogue, principal, id)):
+        return None
+    page = catalogue.repository.list_records("Pipeline", limit=1000)
+    current = catalogue.repository.get_many([pipeline.document["current"] for pipeline in page.items])
+    found = [{"current": iri, **version.document} for iri, version in current.items()]
+    return sorted(found, key=lambda version: version["name"].casefold())
 
 
 def _origins(cohort: Mapping[str, Any]) -> list[str]:

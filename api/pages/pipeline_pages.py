@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
-from api.operations import certificate_register
+from api.operations import certificate_register, certification, pipeline_versions, references
 from api.pages.rendering import names_of, page
 from api.wire import summary_body
+from ontology.errors import InvalidRequestError
 
 router = APIRouter()
 TASKS_SHOWN = 50
+SHORTEST, LONGEST = 3, 2000
+"""Characters of a reason."""
 
 
 @router.get("/pipelines")
@@ -36,6 +40,7 @@ def show_pipeline(request: Request, id: str, catalogue: Open, principal: Caller,
         principal,
         r=body,
         policy=catalogue.settings.uncertified,
+        may_run=principal.datasets(Permission.RUN) != frozenset(),
         **(_of_version(catalogue, principal, body, cursor) if version else {}),
     )
 
@@ -45,11 +50,19 @@ def _of_version(catalogue: Catalogue, principal: Principal, body: dict[str, Any]
     history = certificate_register.history(catalogue, catalogue.repository.get(body["id"]))
     tasks = catalogue.repository.list_records("Task", part_of=body["id"], cursor=cursor, limit=TASKS_SHOWN)
     readable = [summary_body(task) for task in tasks.items if principal.may(Permission.READ, task)]
+    versions = pipeline_versions.all_versions(catalogue, body["pipeline"])
+    others = [record for record in pipeline_versions.in_order(versions)[::-1] if record.id != body["id"]]
+    replaced_by = (body.get("deprecation") or {}).get("replaced_by")
+    may_certify = principal.everywhere(Permission.CERTIFY)
     return {
+        "may_certify": may_certify,
+        "may_register": principal.everywhere(Permission.REGISTER_PIPELINE),
+        "references": references.listing(catalogue, principal, body["id"])["items"] if may_certify else [],
+        "others": [{"id": record.id, "label": record.document["label"]} for record in others],
         "certificate": certificate_register.show(catalogue, principal, certificate) if certificate else None,
         "history": history,
         "tasks": {"items": readable, "total": tasks.total, "next": tasks.next},
-        "names": names_of(catalogue, [item["certifier"] for item in history]),
+        "names": names_of(catalogue, [*(item["certifier"] for item in history), replaced_by]),
         "tolerated": tolerated,
     }
 
@@ -63,10 +76,60 @@ def show_certificate(request: Request, id: str, catalogue: Open, principal: Call
         "certificate.html",
         principal,
         r=body,
+        may_certify=principal.everywhere(Permission.CERTIFY),
         dependents=certificate_register.dependents(catalogue, principal, body["id"]),
         names=names_of(catalogue, [body["certifier"], (body["revoked"] or {}).get("by")]),
         tolerated=tolerated,
     )
+
+
+@router.post("/pipelines/{id}/certify")
+def certify(id: str, catalogue: Open, principal: Caller, reference: Annotated[str, Form()] = "") -> Response:
+    """Run a reference case of a version and show the task, which has the verdict when it ends."""
+    version = pipeline_versions.version_of(catalogue, principal, id)
+    task = certification.certify(catalogue, principal, version.id, reference=reference or None)
+    return RedirectResponse(f"/tasks/{task['id']}", 303)
+
+
+@router.post("/pipelines/{id}/deprecate")
+def deprecate(
+    id: str,
+    catalogue: Open,
+    principal: Caller,
+    reason: Annotated[str, Form()] = "",
+    replaced_by: Annotated[str, Form()] = "",
+) -> Response:
+    """Mark a version as no longer to be used and show it."""
+    name, version = _named(catalogue, principal, id)
+    said = _reason(reason)
+    pipeline_versions.deprecate(catalogue, principal, name, version, reason=said, replaced_by=replaced_by or None)
+    return RedirectResponse(f"/pipelines/{id}", 303)
+
+
+@router.post("/pipelines/{id}/reinstate")
+def reinstate(id: str, catalogue: Open, principal: Caller) -> Response:
+    """Take the mark of deprecation away again and show the version."""
+    name, version = _named(catalogue, principal, id)
+    pipeline_versions.reinstate(catalogue, principal, name, version)
+    return RedirectResponse(f"/pipelines/{id}", 303)
+
+
+@router.post("/certificates/{id}/revoke")
+def revoke(id: str, catalogue: Open, principal: Caller, reason: Annotated[str, Form()] = "") -> Response:
+    """Take a certificate back and show it, with all that rests on it."""
+    certificate_register.revoke(catalogue, principal, id, reason=_reason(reason))
+    return RedirectResponse(f"/certificates/{id}", 303)
+
+
+def _named(catalogue: Catalogue, principal: Principal, id: str) -> tuple[str, str]:
+    version = pipeline_versions.version_of(catalogue, principal, id).document
+    return version["name"], version["tool_version"]
+
+
+def _reason(text: str) -> str:
+    if len(text.strip()) < SHORTEST:
+        raise InvalidRequestError("say why", field="reason", next_step="Go back and give a reason; it is kept for all.")
+    return text.strip()[:LONGEST]
 
 
 def tolerated(rule: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from api.catalogue import Catalogue
 from api.dependencies import COOKIE, open_catalogue_of
 from api.identity import ANONYMOUS
 from api.operations import identifiers
-from api.pages.wording import coded, interval, number, size, unit, used, when
+from api.pages.wording import coded, duration, interval, number, size, unit, used, when
 from catalog.model import Record
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 NIFTI = (".nii", ".nii.gz")
+FILTERS = (coded, duration, interval, number, size, unit, used, when)
 
 
 @cache
@@ -32,7 +33,7 @@ def _templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=select_autoescape(default=True), trim_blocks=True)
     environment.globals["short"] = short
-    environment.filters |= {each.__name__: each for each in (coded, interval, number, size, unit, used, when)}
+    environment.filters |= {each.__name__: each for each in FILTERS}
     return environment
 
 

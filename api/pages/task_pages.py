@@ -13,6 +13,7 @@ from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import batches, records, tasks
 from api.pages.rendering import can_read_data, names_of, page, pictures_of
+from api.pages.resting import certificate_of
 from api.pages.rule_pages import rule_of
 from catalog.model import Record
 from executors.runner import STREAMS
@@ -103,6 +104,8 @@ def show_task(
         "r": body,
         "final": TaskState(body["state"]).is_final,
         "may_run": principal.may(Permission.RUN, record),
+        "may_again": principal.datasets(Permission.RUN) != frozenset() and not body.get("certification"),
+        "certificate": certificate_of(catalogue, body),
         "rule": rule_of(catalogue, body.get("cohort")),
         "names": names_of(catalogue, [body.get("cohort"), body.get("participant"), body.get("batch")]),
     }

@@ -8,10 +8,13 @@ from api.dependencies import Caller, Open
 from api.operations import audit, lineage, records
 from api.pages import rule_pages, task_pages
 from api.pages.rendering import names_of, page
+from api.pages.resting import of_tasks
 from api.wire import record_body
 from provenance.lineage import layout, to_svg
 
 router = APIRouter()
+LISTED = 500
+"""Records of a lineage that its table has."""
 router.include_router(task_pages.router)
 router.include_router(rule_pages.router)
 
@@ -23,6 +26,8 @@ def draw(request: Request, id: str, catalogue: Open, principal: Caller, directio
     found = lineage.readable(catalogue, principal, subject.id, direction=direction, limit=10_000)
     edges = [(edge.source, edge.predicate, edge.target) for edge in found.edges]
     laid_out = layout(found.nodes, edges, focus=[subject.id])
+    shown = sorted(found.nodes, key=lambda node: (node.depth, node.type, node.label))
+    held = of_tasks(catalogue, principal, [node.id for node in shown[:LISTED] if node.type == "Task"])
     svg = to_svg(laid_out, link=lambda node: f"/id/{node.id}", title="Lineage")
     return page(
         request,
@@ -30,7 +35,9 @@ def draw(request: Request, id: str, catalogue: Open, principal: Caller, directio
         principal,
         r=record_body(subject, principal),
         direction=direction,
-        nodes=sorted(found.nodes, key=lambda node: (node.depth, node.type, node.label)),
+        nodes=shown,
+        listed=LISTED,
+        certificates=held,
         edge_count=len(found.edges),
         truncated=found.truncated,
         collapsed=len(laid_out.nodes) < len(found.nodes),

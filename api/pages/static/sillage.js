@@ -21,4 +21,12 @@
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { query.form.requestSubmit(); }
     });
   }
+  // What starts something is sent once, however often it is clicked; coming back by the browser's button, it is free again.
+  document.querySelectorAll("form[data-once]").forEach(function (form) {
+    form.addEventListener("submit", function (event) {
+      if (form.dataset.sent) { event.preventDefault(); return; }
+      form.dataset.sent = "yes";
+    });
+    window.addEventListener("pageshow", function () { delete form.dataset.sent; });
+  });
 })();

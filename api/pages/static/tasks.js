@@ -88,9 +88,8 @@
   }
   function showBatch(now) {
     showState("state", now.state);
-    var left = now.time_left === null ? "not yet known" : duration(now.time_left.low_s) + " to " + duration(now.time_left.high_s);
-    byId("left").textContent = ": " + (now.phase === "planning" ? "planned " + now.looked_at + " of " + now.size + "; " : "") +
-      "time left " + left;
+    byId("summary").textContent = now.summary;
+    byId("summary").className = "state " + now.state;
     byId("progress").value = now.complete;
     byId("held").hidden = !now.held_back;
     byId("held").lastElementChild.textContent = now.held_back || "";
