@@ -140,6 +140,23 @@ class Principal:
         if not self.may(permission, record):
             raise NotPermittedError(f"{permission} is not among what you may do to {record.id}")
 
+    def require_own(self, record: Record, owner: object) -> None:
+        """Raise unless the principal made the record, or may administer the catalogue.
+
+        Args:
+            record: What is to be changed.
+            owner: IRI of the agent who made it.
+
+        Raises:
+            NotPermittedError: Somebody else made it, and the principal does not hold ``catalog.maintain``.
+        """
+        if owner != self.agent and not self.everywhere(Permission.MAINTAIN):
+            raise NotPermittedError(
+                f"{record.document.get('label') or record.id} is somebody else's",
+                field="id",
+                next_step="Ask whoever made it, or an administrator.",
+            )
+
 
 def counted_only(principal: Principal, minimums: Mapping[str, int], datasets: Iterable[str]) -> dict[str, int]:
     """Return what a principal may count and not read, with the smallest number that it is told there.

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from api.access import Principal
 from api.catalogue import Catalogue
@@ -43,6 +44,21 @@ FED_WHILE_PLANNING = 64
 """Tasks handed over between two pieces of planning: what a batch cannot run, and how long it takes, is known soon."""
 LONGEST_PAUSE_S = 30.0
 LOCK_FILE = "batches.lock"
+
+
+def is_served(directory: Path) -> bool:
+    """Tell whether a process has a catalogue open and carries its tasks and batches."""
+    try:
+        descriptor = os.open(directory / "work" / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ class Listing(Answer):
     """Any listing: pages by cursor."""
 
     items: list[dict[str, Any]]
-    total: int
+    total: int | None
     next: str | None
 
 

@@ -122,12 +122,7 @@ def dependents(
     certificate = records.find(catalogue, principal, reference, types=CERTIFICATE)
     page = catalogue.repository.list_records("Task", part_of=certificate.id, cursor=cursor, limit=limit)
     records.note_access(catalogue, principal, "certificate.dependents", certificate.id)
-    seen = [task for task in page.items if principal.may(Permission.READ, task)]
-    return {
-        "items": [_dependent(catalogue, principal, task) for task in seen],
-        "total": page.total - (len(page.items) - len(seen)),
-        "next": page.next,
-    }
+    return records.readable_page(principal, page, lambda task: _dependent(catalogue, principal, task), cursor=cursor)
 
 
 def _dependent(catalogue: Catalogue, principal: Principal, task: Record) -> dict[str, Any]:

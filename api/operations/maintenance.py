@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.engines import repository_engine, search_engine
+from api.operations.batches import STATES
+from api.operations.certificates import State, standings
+from api.operations.task_specs import state_node
 from catalog.model import Problem
+from executors.states import TaskState
 from ontology.errors import BackendUnavailableError, IntegrityError, SillageError
 
 COUNTED = ("Dataset", "Participant", "Acquisition", "Entity", "Cohort", "Pipeline", "Task", "Identifier", "Vocabulary")
 
 
 def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
-    """Return counts by type, the ledger's size, and how far each view has come."""
+    """Return counts by type, how pipelines stand, tasks by state, and how far each view has come.
+
+    Tasks are counted for whoever may read every dataset.
+    """
     principal.require(Permission.READ)
     datasets = principal.datasets(Permission.READ)
     counted = {
@@ -30,11 +38,32 @@ def status(catalogue: Catalogue, principal: Principal) -> dict[str, Any]:
         "title": catalogue.title,
         "ledger_entries": catalogue.repository.sequence + 1,
         "records": counted,
+        "pipelines": _pipelines_by_standing(catalogue),
+        **({"tasks": _tasks_by_state(catalogue, counted["Task"])} if datasets is None else {}),
         "vocabularies": list(catalogue.terms.vocabularies()),
         "search_applied": search["sequence"],
         "engines": {"repository": repository, "search": search},
         "runner": catalogue.settings.runner,
     }
+
+
+def _pipelines_by_standing(catalogue: Catalogue) -> dict[str, int]:
+    """Return how many pipelines stand how now, each by its newest version."""
+    pipelines = catalogue.repository.iterate("Pipeline")
+    versions = catalogue.repository.get_many([str(pipeline.document["current"]) for pipeline in pipelines])
+    found = Counter(each.state for each in standings(catalogue, versions.values()).values())
+    return {state.value: found[state] for state in State}
+
+
+def _tasks_by_state(catalogue: Catalogue, total: int) -> dict[str, int]:
+    """Return how many tasks are in each state, from an index: of the many that are complete, what the others leave."""
+    rest = [state for state in STATES if state is not TaskState.COMPLETE]
+    found = {
+        state.value: catalogue.repository.list_records("Task", part_of=state_node(catalogue.iri, state), limit=1).total
+        for state in rest
+    }
+    complete = max(0, total - sum(found.values()))
+    return {state: number for state, number in {TaskState.COMPLETE.value: complete, **found}.items() if number}
 
 
 def _repository_state(catalogue: Catalogue) -> dict[str, Any]:

@@ -119,11 +119,10 @@ def deprecate(
     """Mark a version as no longer to be used; results made with it stay what they are.
 
     Raises:
-        NotPermittedError: The caller may not register pipelines.
+        NotPermittedError: The caller may not register pipelines, or somebody else registered this version.
         InvalidRequestError: It is to be replaced by itself.
     """
-    principal.require(Permission.REGISTER_PIPELINE)
-    record = one_version(catalogue, principal, reference, version)
+    record = _own_version(catalogue, principal, reference, version)
     other = version_of(catalogue, principal, replaced_by) if replaced_by else None
     if other is not None and other.id == record.id:
         raise InvalidRequestError("a version cannot replace itself", field="replaced_by")
@@ -135,10 +134,16 @@ def reinstate(catalogue: Catalogue, principal: Principal, reference: str, versio
     """Take the mark of deprecation away again.
 
     Raises:
-        NotPermittedError: The caller may not register pipelines.
+        NotPermittedError: The caller may not register pipelines, or somebody else registered this version.
     """
+    return _mark(catalogue, principal, _own_version(catalogue, principal, reference, version), None)
+
+
+def _own_version(catalogue: Catalogue, principal: Principal, reference: str, version: str) -> Record:
     principal.require(Permission.REGISTER_PIPELINE)
-    return _mark(catalogue, principal, one_version(catalogue, principal, reference, version), None)
+    record = one_version(catalogue, principal, reference, version)
+    principal.require_own(record, record.document["creator"])
+    return record
 
 
 def _mark(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.wire import page_body, record_body, summary_body
 from catalog.commits.references import the_one
-from catalog.model import Commit, Durability, Note, Record
+from catalog.model import Commit, Durability, Note, Page, Record
 from ontology.errors import AmbiguousError, NotFoundError, NotPermittedError
 from ontology.identifiers import is_record_iri
 from ontology.namespaces import DERIVED_FROM
@@ -17,6 +19,8 @@ PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
 LISTS_PARTICIPANTS = frozenset({"Cohort", "Split"})
 """Not about one participant, but saying who is in them."""
 PRIVATE = frozenset({"Token", "Grant"})
+OF_SEVERAL_DATASETS = frozenset({"Cohort", "Split", "Task", "TaskBatch", "RuleEvaluation", "Model"})
+"""Read by whoever may read all the datasets that they rest on, which no index of the repository answers."""
 GOVERNED = PARTICIPANT_LEVEL | {"Dataset", "DatasetVersion"}
 
 
@@ -122,6 +126,22 @@ def note_access(
     )
 
 
+def readable_page(
+    principal: Principal, page: Page[Record], present: Callable[[Record], Mapping[str, Any]], *, cursor: str | None
+) -> dict[str, Any]:
+    """Return what the principal may read of a page, as ``{items, total, next}``.
+
+    ``total`` is the repository's for whoever may read every dataset. For anybody else that number would tell of
+    records that do not exist for them, and the right one can only be had by reading every record: it is the number
+    of items where the whole listing is on this page, and else None.
+    """
+    items = [record for record in page.items if principal.may(Permission.READ, record)]
+    total: int | None = page.total
+    if principal.datasets(Permission.READ) is not None:
+        total = len(items) if cursor is None and page.next is None else None
+    return {"items": [present(record) for record in items], "total": total, "next": page.next}
+
+
 def listing(
     catalogue: Catalogue,
     principal: Principal,
@@ -140,13 +160,11 @@ def listing(
         raise NotPermittedError(f"listing {type} records needs access.manage")
     # What a dataset says of itself is for whoever may count its participants, too.
     needed = Permission.COUNT if type == "Dataset" else Permission.READ
-    datasets = principal.datasets(needed)
-    if type not in GOVERNED:
-        datasets = None
+    datasets = principal.datasets(needed) if type in GOVERNED else None
     page = catalogue.repository.list_records(type, datasets=datasets, part_of=part_of, cursor=cursor, limit=limit)
     items = [record for record in page.items if principal.may(needed, record)]
     if type in PARTICIPANT_LEVEL:
         note_access(catalogue, principal, f"{type.lower()}.list", part_of or catalogue.iri, {"shown": len(items)})
-    hidden = len(page.items) - len(items)
-    body = page_body(page, summary_body)
-    return {**body, "items": [summary_body(r) for r in items], "total": page.total - hidden}
+    if type in GOVERNED or type not in OF_SEVERAL_DATASETS:
+        return page_body(replace(page, items=items), summary_body)
+    return readable_page(principal, page, summary_body, cursor=cursor)

@@ -55,12 +55,15 @@ def register(
         files: The files beside it by their relative paths; those that the case does not name are not kept.
 
     Raises:
-        NotPermittedError: The caller may neither register pipelines nor certify them.
+        NotPermittedError: The caller may neither certify pipelines nor registered this version.
         ValidationFailedError: The case breaks a rule; ``params['problems']`` lists ``{field, detail}``.
     """
-    if not principal.everywhere(Permission.CERTIFY):
+    certifies = principal.everywhere(Permission.CERTIFY)
+    if not certifies:
         principal.require(Permission.REGISTER_PIPELINE)
     version = version_of(catalogue, principal, pipeline)
+    if not certifies:
+        principal.require_own(version, version.document["creator"])
     case = parse_reference(document, files)
     kept = {path: files[path] for path in case.files}
     refuse([*_misfits(version, case), *_incomparable(case, kept)])

@@ -15,7 +15,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records, rules, tasks
 from api.operations.task_specs import PENDING
-from api.wire import page_body, record_body, summary_body
+from api.wire import record_body, summary_body
 from catalog.cohorts.freezing import cohort_digest, members_of
 from catalog.model import Commit, MustBeAbsent, MustBeAt, Put, Record
 from catalog.search.conditions import EVERYTHING, text_of
@@ -230,9 +230,7 @@ def listing(
     """Return one page of what a rule did, oldest first."""
     rule = rules.find(catalogue, principal, reference)
     page = catalogue.repository.list_records("RuleEvaluation", part_of=rule.id, cursor=cursor, limit=limit)
-    body = page_body(page, summary_body)
-    seen = [record for record in page.items if principal.may(Permission.READ, record)]
-    return {**body, "items": [summary_body(r) for r in seen], "total": page.total - (len(page.items) - len(seen))}
+    return records.readable_page(principal, page, summary_body, cursor=cursor)
 
 
 def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:

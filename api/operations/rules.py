@@ -14,6 +14,7 @@ from api.catalogue import Catalogue
 from api.operations import records
 from api.operations.candidates import choices_document, read_choices
 from api.operations.cohorts import parse_query
+from api.operations.image_conditions import what_is_wrong
 from api.operations.pipeline_versions import version_of
 from api.operations.planning import Planner
 from api.wire import record_body
@@ -106,6 +107,12 @@ def _require_runnable(
     version = version_of(catalogue, principal, pipeline)
     descriptor = PipelineDescriptor.parse(version.document["descriptor"])
     descriptor.check_parameters(parameters)
+    for name, choice in choices.items():
+        said = what_is_wrong(catalogue, principal, choice["select"]) if "select" in choice else None
+        if said is not None:
+            raise InvalidRequestError(
+                f"the condition for input {name!r} cannot be asked: {said}", field=f"select.{name}"
+            )
     Planner(catalogue, principal, descriptor, parameters=parameters, choices=read_choices(choices))
 
 
@@ -132,10 +139,11 @@ def enable(catalogue: Catalogue, principal: Principal, reference: str, *, enable
     """Let a rule act, or no more; versions that came while it did not act are acted on when it does again.
 
     Raises:
-        NotPermittedError: The caller may not run pipelines.
+        NotPermittedError: The caller may not run pipelines, or somebody else made the rule.
     """
     principal.require(Permission.RUN)
     rule = find(catalogue, principal, reference)
+    principal.require_own(rule, rule.document["creator"])
     if rule.document["enabled"] is enabled:
         return record_body(rule, principal)
     document = {**rule.document, "enabled": enabled}

@@ -93,7 +93,8 @@ class People(Output):
         self.table([{**row, "id": short(row.get("id"))} for row in page["items"]], columns)
         shown = len(page["items"])
         more = f"; the next page: --cursor {page['next']}" if page.get("next") else ""
-        self.say(f"{shown} of {page['total']}{more}")
+        of = "" if page["total"] is None else f" of {page['total']}"
+        self.say(f"{shown}{of}{more}")
 
 
 def counted(number: Any, one: str) -> str:
@@ -105,6 +106,11 @@ def short(id: Any) -> str:
     """Return an id as a person types it: the first eight characters of its last part, where that is a UUID."""
     text = str(id or "")
     return text.removeprefix("urn:uuid:")[:8] if text.startswith("urn:uuid:") else text
+
+
+def notice(text: str) -> None:
+    """Write a sentence on standard error: what should be known beside the answer, to people and scripts alike."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold]sillage:[/] {escape(text)}")
 
 
 def complain(detail: str, next_step: str | None = None, problems: Sequence[Mapping[str, Any]] | None = None) -> None:

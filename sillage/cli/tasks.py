@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from ontology.errors import InvalidRequestError
 from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.live_view import LiveView
 from sillage.cli.output import People, short
+from sillage.cli.run_notices import tell_remarks, tell_waiting
 from sillage.cli.run_plan import planned
 from sillage.cli.session import Session, session_of
 from sillage.client import FINAL, Client, segment
@@ -70,10 +71,13 @@ def run(
         if plan:
             return _plan(session, client.plan(pipeline, **asked))
         body = client.run(pipeline, **asked)
+        told = tell_remarks(body)
         if not detach:
             with session.output.progress(f"Running {pipeline} ...") as tell:
                 body = _wait(client, body, tell)
-    session.output.answer(body, lambda people: _finished(people, body))
+    if detach:
+        tell_waiting(session, body)
+    session.output.answer(body, lambda people: _finished(people, body, told=told))
     return Exit.DONE if detach or body["state"] == "COMPLETE" else Exit.NO
 
 
@@ -206,6 +210,8 @@ def retry(
         if not detach:
             with session.output.progress("Running again ...") as tell:
                 body = _wait(client, body, tell)
+    if detach:
+        tell_waiting(session, body)
     session.output.answer(body, lambda people: _finished(people, body))
     return Exit.DONE if detach or body["state"] == "COMPLETE" else Exit.NO
 
@@ -247,7 +253,7 @@ def _reference(value: str) -> str:
     return str(path.absolute()) if is_path else value
 
 
-def _finished(people: People, body: dict[str, Any]) -> None:
+def _finished(people: People, body: dict[str, Any], *, told: Collection[str] = ()) -> None:
     if body["type"] == "TaskBatch":
         people.table([{**item, "id": short(item["id"])} for item in body["items"]], ["id", "state", "label", "reason"])
         if body["next"]:
@@ -266,5 +272,6 @@ def _finished(people: People, body: dict[str, Any]) -> None:
     if body.get("reason"):
         people.say(body["reason"])
     for remark in body.get("remarks") or ():
-        people.say(remark)
+        if remark not in told:
+            people.say(remark)
     people.table([{**o, "id": short(o["id"])} for o in body.get("outputs", [])], ["id", "path", "size", "sha256"])
