@@ -7,6 +7,10 @@ ledger holds the task's end: state COMPLETE with the full record, durable on dis
 with the same interpreter by ``subprocess``. ``datalad run`` runs and records a command in a dataset; as it commits
 nothing when nothing changed, it is compared on a command that writes one file. The input lies in a dataset of
 91 files, then in one of 20 thousand. Everything takes turns.
+
+    python -m benchmarks.noop_chain --minute [--rounds N]
+
+A command that sleeps for a minute, the three ways, three rounds unless told.
 """
 
 from __future__ import annotations
@@ -94,8 +98,8 @@ def _rename(path: Path) -> None:
     subprocess.run([*git, "commit", "-qam", "A name of its own"], check=True, timeout=300)
 
 
-def datalad_dataset(folder: Path) -> Callable[[], None]:
-    """Make a dataset with DataLad and return a call that runs one recorded command in it."""
+def datalad_dataset(folder: Path, *, before: str = "") -> Callable[[], None]:
+    """Make a dataset with DataLad and return a call that runs one recorded command in it, after some Python."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for key, value in (("NAME", "benchmark"), ("EMAIL", "b@example.org")):
         environment |= {f"GIT_AUTHOR_{key}": value, f"GIT_COMMITTER_{key}": value}
@@ -109,14 +113,42 @@ def datalad_dataset(folder: Path) -> Callable[[], None]:
 
     def run() -> None:
         name = f"n{next(numbers)}"
-        datalad("run", "-m", "write", sys.executable, "-c", WRITE.format(name, name), cwd=folder / "dataset")
+        datalad("run", "-m", "write", sys.executable, "-c", before + WRITE.format(name, name), cwd=folder / "dataset")
 
     return run
 
 
+def minutes(rounds: int, seconds: int = 60) -> list[Row]:
+    """Return the rows of a command that takes a minute and no processor time."""
+    sleep = f"import time; time.sleep({seconds})"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        chain = Chain(folder, large=SMALL)
+        (folder / "sleeping").mkdir()
+        (folder / "sleeping" / "sleep.py").write_text(sleep)
+        chain.client.register_pipeline(descriptor("sleep", "python sleep.py", files="."), folder / "sleeping")
+        chain.run("nothing", "small")
+        calls = {
+            "bare": bare(sys.executable, "-c", sleep),
+            "ours": lambda: chain.run("sleep", "small"),
+            "datalad": datalad_dataset(folder, before=f"{sleep}; "),
+        }
+        took = medians(alternate(rounds, calls, warm_up=0))
+        chain.client.close()
+
+    def row(against: str, other: str) -> Row:
+        return Row(measure=f"task of {seconds} s", ours=took["ours"], against=against, other=took[other], unit="s")
+
+    return [row("bare subprocess (Python)", "bare"), row("datalad run, one file", "datalad")]
+
+
 def bare(*command: str) -> Callable[[], None]:
     """Return a call that runs a command."""
-    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None
+
+    def run() -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    return run
 
 
 def measure(rounds: int, *, large: int) -> list[Row]:
@@ -170,8 +202,11 @@ def measure(rounds: int, *, large: int) -> list[Row]:
 
 def main() -> None:
     """Read the options and print the table."""
-    asked = options("A no-op task through the service against a bare subprocess.", rounds=25)
-    rows = measure(asked.rounds, large=4 if asked.quick else LARGE)
+    minute = "--minute" in sys.argv
+    if minute:
+        sys.argv.remove("--minute")
+    asked = options("A no-op task through the service against a bare subprocess.", rounds=3 if minute else 25)
+    rows = minutes(asked.rounds) if minute else measure(asked.rounds, large=4 if asked.quick else LARGE)
     report("noop_chain", rows, as_json=asked.json)
 
 

@@ -4,15 +4,18 @@
 
 What the runner itself costs: the task's folder, wrapper and sandbox, its events, the record with its digests.
 ``bare`` runs the same command with the same interpreter by ``subprocess``. The service around it, with ledger,
-dataset and HTTP, is measured by ``noop_chain``. Everything takes turns.
+dataset and HTTP, is measured by ``noop_chain``. Everything takes turns. Then as many tasks are handed over at once as
+there are rounds, with a slot for each core: tasks an hour.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,9 +43,8 @@ class Contender:
     def _sink(self, task_id: str, event: TaskEvent) -> None:
         self._last = event
 
-    def run(self, script: str, *outputs: TaskOutput) -> None:
-        """Run one task to its end and see that it has a record."""
-        spec = TaskSpec(
+    def _spec(self, script: str, *outputs: TaskOutput) -> TaskSpec:
+        return TaskSpec(
             id=f"task-{next(self._numbers)}",
             name="noop",
             command=("python", "-c", script),
@@ -50,6 +52,24 @@ class Contender:
             outputs=outputs,
             environment=self._environment,
         )
+
+    def hourly(self, tasks: int) -> float:
+        """Return how many tasks an hour end well when that many are handed over at once."""
+        ends: list[TaskState | None] = []
+        specs = [self._spec("pass") for _ in range(tasks)]
+        began = time.perf_counter()
+        for spec in specs:
+            self.runner.submit(spec, lambda task_id, event: ends.append(event.state))
+        for spec in specs:
+            self.runner.wait(spec.id)
+        taken = time.perf_counter() - began
+        if ends.count(TaskState.COMPLETE) != tasks:
+            sys.exit("not all tasks completed")
+        return tasks * 3600 / taken
+
+    def run(self, script: str, *outputs: TaskOutput) -> None:
+        """Run one task to its end and see that it has a record."""
+        spec = self._spec(script, *outputs)
         self.runner.submit(spec, self._sink)
         self.runner.wait(spec.id)
         last = self._last
@@ -84,6 +104,7 @@ def measure(rounds: int) -> list[Row]:
         best = list(contenders)[-1]
         calls["output"] = lambda: contenders[best].run(COPY, TaskOutput(name="copy", path="out"))
         ms = {kind: seconds * 1e3 for kind, seconds in medians(alternate(rounds, calls, warm_up=3)).items()}
+        hourly = contenders[best].hourly(rounds)
         for contender in contenders.values():
             contender.runner.close()
 
@@ -97,6 +118,15 @@ def measure(rounds: int) -> list[Row]:
     return [
         *(row(f"no-op task, {kind}", kind, PASSES, GOAL) for kind in contenders),
         row(f"task with one output, {best}", "output"),
+        Row(
+            measure=f"tasks an hour, {best}",
+            ours=hourly,
+            against="bare ones, one at a time",
+            other=3_600_000 / ms["bare"],
+            unit="/h",
+            higher_is_better=True,
+            note=f"{os.cpu_count()} cores",
+        ),
     ]
 
 
