@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import Row, alternate, medians, options, report
@@ -100,7 +101,7 @@ def measure(rounds: int) -> list[Row]:
             "bare": lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)
         }
         for kind, contender in contenders.items():
-            calls[kind] = lambda contender=contender: contender.run("pass")
+            calls[kind] = partial(contender.run, "pass")
         best = list(contenders)[-1]
         calls["output"] = lambda: contenders[best].run(COPY, TaskOutput(name="copy", path="out"))
         ms = {kind: seconds * 1e3 for kind, seconds in medians(alternate(rounds, calls, warm_up=3)).items()}
