@@ -12,7 +12,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import certificate_register, certification, pipeline_versions, references
-from api.pages.rendering import names_of, page
+from api.pages.rendering import may_change, names_of, page
 from api.wire import summary_body
 from ontology.errors import InvalidRequestError
 
@@ -56,7 +56,7 @@ def _of_version(catalogue: Catalogue, principal: Principal, body: dict[str, Any]
     may_certify = principal.everywhere(Permission.CERTIFY)
     return {
         "may_certify": may_certify,
-        "may_register": principal.everywhere(Permission.REGISTER_PIPELINE),
+        "may_register": principal.everywhere(Permission.REGISTER_PIPELINE) and may_change(principal, body["creator"]),
         "references": references.listing(catalogue, principal, body["id"])["items"] if may_certify else [],
         "others": [{"id": record.id, "label": record.document["label"]} for record in others],
         "certificate": certificate_register.show(catalogue, principal, certificate) if certificate else None,

@@ -96,3 +96,8 @@ def identifier_of(catalogue: Catalogue, subject: str) -> dict[str, Any] | None:
 def can_read_data(principal: Principal, record: Record) -> bool:
     """Tell whether the principal may open the files of a record."""
     return principal.may(Permission.READ_DATA, record)
+
+
+def may_change(principal: Principal, owner: object) -> bool:
+    """Tell whether the principal made something, or may change what others made."""
+    return owner == principal.agent or principal.everywhere(Permission.MAINTAIN)

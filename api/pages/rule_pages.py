@@ -11,7 +11,7 @@ from api.access import Permission
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import records, rule_evaluation, rules
-from api.pages.rendering import names_of, page, titles_of
+from api.pages.rendering import may_change, names_of, page, titles_of
 
 router = APIRouter()
 SHOWN = 200
@@ -41,7 +41,7 @@ def show_rule(request: Request, id: str, catalogue: Open, principal: Caller, cur
         page=found,
         titles=titles_of(catalogue, [item["dataset"] for item in found["items"]]),
         names=names_of(catalogue, [body["creator"]]),
-        may_run=principal.datasets(Permission.RUN) != frozenset(),
+        may_run=principal.datasets(Permission.RUN) != frozenset() and may_change(principal, body["creator"]),
     )
 
 

@@ -12,7 +12,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import batches, records, tasks
-from api.pages.rendering import can_read_data, names_of, page, pictures_of
+from api.pages.rendering import can_read_data, may_change, names_of, page, pictures_of
 from api.pages.resting import certificate_of
 from api.pages.rule_pages import rule_of
 from catalog.model import Record
@@ -103,7 +103,7 @@ def show_task(
     common: dict[str, Any] = {
         "r": body,
         "final": TaskState(body["state"]).is_final,
-        "may_run": principal.may(Permission.RUN, record),
+        "may_run": principal.may(Permission.RUN, record) and may_change(principal, record.document["principal"]),
         "may_again": principal.datasets(Permission.RUN) != frozenset() and not body.get("certification"),
         "certificate": certificate_of(catalogue, body),
         "rule": rule_of(catalogue, body.get("cohort")),
