@@ -67,9 +67,14 @@ def run(
         "reuse": reuse,
         "allow_leakage": allow_leakage,
     }
-    with session.client() as client:
-        if plan:
+    if plan:
+        with session.client() as client:
             return _plan(session, client.plan(pipeline, **asked))
+    return _run(session, pipeline, asked, detach=detach)
+
+
+def _run(session: Session, pipeline: str, asked: dict[str, Any], *, detach: bool) -> int:
+    with session.client() as client:
         body = client.run(pipeline, **asked)
         told = tell_remarks(body)
         if not detach:
