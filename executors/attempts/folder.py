@@ -203,9 +203,13 @@ class TaskFolder:
         """Whether somebody asked for the end of this attempt."""
         return (self.path / "cancel").exists()
 
-    def ask_to_cancel(self) -> None:
-        """Leave word that this attempt shall end, for whoever watches it."""
-        (self.path / "cancel").touch()
+    def ask_to_cancel(self) -> bool:
+        """Leave word that this attempt shall end, for whoever watches it; False when it ended and is deleted by now."""
+        try:
+            (self.path / "cancel").touch()
+        except FileNotFoundError:
+            return False
+        return True
 
     def lock(self) -> int | None:
         """Become the one process that watches this attempt: a descriptor to close, or None when another is."""

@@ -210,7 +210,8 @@ class LocalRunner(Runner):
             raise NotFoundError("The runner does not know this task.", field="id")
         if folder.read("ended") is not None:
             return False
-        folder.ask_to_cancel()
+        if not folder.ask_to_cancel():
+            return False
         if attempt is not None:
             attempt.wake()
         return True

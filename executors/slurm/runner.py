@@ -209,7 +209,8 @@ class SlurmRunner(Runner):
             raise NotFoundError("The runner does not know this task.", field="id")
         if Post(folder).is_over:
             return False
-        folder.ask_to_cancel()
+        if not folder.ask_to_cancel():
+            return False
         if following is None:
             return True
         if following.post.is_barred or following.post.claim():

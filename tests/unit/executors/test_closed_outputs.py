@@ -115,7 +115,9 @@ def test_what_is_printed_by_a_task_that_is_being_deleted_is_not_nothing(tmp_path
     folder.create(spec)
     assert folder.printed("stdout", 0, 10) == b""
     bin_of(tmp_path / "tasks").write_text("no folder: nothing can be put aside")
+    assert folder.ask_to_cancel()
     folder.delete()
+    assert not folder.ask_to_cancel(), "it ended, and was deleted by whoever took its end"
     with pytest.raises(NotFoundError):
         folder.printed("stdout", 0, 10)
 
