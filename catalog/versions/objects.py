@@ -175,13 +175,7 @@ class AnnexObjects:
         except FileExistsError:
             return False
         except FileNotFoundError:
-            above = os.path.dirname(folder)
-            try:
-                os.mkdir(above)
-            except FileExistsError:
-                pass
-            except FileNotFoundError:
-                os.makedirs(above, exist_ok=True)
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
             return self._make_folder(folder)
         return True
 
