@@ -159,7 +159,7 @@ def test_verdict_survives_the_service(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize(("after", "said"), [("abd", "digest"), (None, "not here")])
+@pytest.mark.parametrize(("after", "said"), [("xyz", "digest"), (None, "not here")])
 def test_input_that_changed_while_nobody_watched_spoils_the_result(
     tmp_path: Path, after: str | None, said: str
 ) -> None:
