@@ -20,6 +20,8 @@ _DIAGNOSIS = "diagnosis"
 _ASSESSMENT = "assessment"
 _UNITS = frozenset(NUMBER_UNITS.values())
 _PLAIN = (str, int, float, bool)
+_NUMBERS = {"age": "is no number (a decimal comma needs the format FromEuro in the data dictionary)"}
+"""What is said of a text in a column that everybody compares as a number."""
 
 
 class Mapper:
@@ -41,7 +43,7 @@ class Mapper:
         self._nothing: dict[tuple[str, str, str], int] = {}
         self._tasks: dict[tuple[str, Any, Any], Stated] = {}
         self._categorical: dict[str, bool] = {}
-        self._reported: set[str] = {_ASSESSMENT}
+        self._reported: set[str] = {_ASSESSMENT, *_NUMBERS}
         self._named: dict[tuple[str, str], Stated] = {}
         self._members: dict[tuple[str, type, Any, Any], Stated] = {}
         self._uses: dict[int, tuple[Stated, int]] = {}
@@ -183,14 +185,15 @@ class Mapper:
     def _count(self, prop: str, value: Mapping[str, Any], source: str, column: str, times: int = 1) -> None:
         if "term" in value:
             counts = self.mapped.setdefault(prop, {})
-        elif isinstance(value["value"], str) and self._is_categorical(prop):
+        elif isinstance(value["value"], str) and (prop in _NUMBERS or self._is_categorical(prop)):
             counts = self.unmapped.setdefault(prop, {})
         else:
             return
         text = value["original"]
         if text not in counts and "term" not in value:
             shown = text if len(text) <= 80 else text[:77] + "..."
-            self._problems.add(source, f"{shown!r} found no term; it is kept as text", column)
+            lacks = _NUMBERS.get(prop, "found no term")
+            self._problems.add(source, f"{shown!r} {lacks}; it is kept as text", column)
         counts[text] = counts.get(text, 0) + times
 
     def _is_categorical(self, prop: str) -> bool:

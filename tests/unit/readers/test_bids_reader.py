@@ -205,6 +205,20 @@ def test_files_carry_size_checksum_and_media_type(reading: Any) -> None:
     ]
 
 
+def test_an_age_that_is_no_number_is_kept_and_reported(reading: Any) -> None:
+    found = reading(
+        {
+            "participants.tsv": "participant_id\tage\nsub-01\t34,5\nsub-02\t89+\nsub-03\tn/a\nsub-04\t34,5\n",
+            **{f"sub-0{n}/anat/sub-0{n}_T1w.nii": b"" for n in (1, 2, 3, 4)},
+        }
+    )
+    assert [one["properties"]["age"][0]["value"] for one in found.participants[:2]] == ["34,5", 89]
+    assert found.unmapped == {"age": {"34,5": 2}}
+    (problem,) = [each for each in found.problems if each.field == "age"]
+    assert problem.path == "participants.tsv"
+    assert "is no number" in problem.detail
+
+
 def test_participants_are_mapped_and_counted(reading: Any) -> None:
     found = reading(
         {
