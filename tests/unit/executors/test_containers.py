@@ -76,7 +76,7 @@ def nothing_is_left(folder: TaskFolder) -> bool:
 
 def started(folder: TaskFolder) -> int:
     """Wait until a task's command runs, and return the first process of its container."""
-    wait_until(lambda: folder.printed("stdout", 0, 10) == b"up\n", PATIENCE_S)
+    wait_until(lambda: folder.exists and folder.printed("stdout", 0, 10) == b"up\n", PATIENCE_S)
     return int(folder.read("pid") or "")
 
 
