@@ -21,6 +21,8 @@ from ontology.errors import (
 
 _CONFLICT: Final = 409
 _GONE: Final = 404
+_INDEX_GONE: Final = "index_not_found_exception"
+"""Of an index that is removed while a question is on its way to its shards, with the status 503."""
 _BUSY: Final = 429
 _REFUSED: Final = (401, 403)
 _FULL: Final = "read-only-allow-delete"
@@ -176,7 +178,7 @@ def meaning(status: int, body: Any, at: Address) -> SillageError:
             f"Elasticsearch at {at} takes no more writes: its disk is too full",
             next_step="Free space on the server's disk; until then search answers from what the index has.",
         )
-    if status == _GONE:
+    if status == _GONE or kind == _INDEX_GONE:
         return IndexGoneError(
             f"the search index is not on Elasticsearch at {at} any more",
             next_step="Ask again: it is then built anew from the catalogue. `sillage reindex` does it at once.",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.search.documents import ParticipantDocument
-from catalog.search.elasticsearch.connection import LostRaceError, address, meaning
+from catalog.search.elasticsearch.connection import IndexGoneError, LostRaceError, address, meaning
 from catalog.search.elasticsearch.documents import person_document, read_person
 from catalog.search.elasticsearch.encoding import (
     MAX_TERM,
@@ -128,6 +128,9 @@ def test_addresses_keep_secrets_to_themselves() -> None:
         (429, "cluster_block_exception", "index [x] blocked by: [read-only-allow-delete block]", StorageFullError),
         (403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write]", BackendUnavailableError),
         (409, "version_conflict_engine_exception", "", LostRaceError),
+        (404, "index_not_found_exception", "no such index [x]", IndexGoneError),
+        (503, "index_not_found_exception", "no such index [x]", IndexGoneError),
+        (503, "no_shard_available_action_exception", "", BackendUnavailableError),
         (401, "security_exception", "missing credentials", BackendUnavailableError),
         (429, "circuit_breaking_exception", "data too large", BackendUnavailableError),
         (400, "parsing_exception", "no", BackendUnavailableError),
