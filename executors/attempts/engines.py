@@ -23,7 +23,6 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from executors.attempts.walls import holds_at_wall
 from executors.model import GIGABYTE, Resources
 
 CALL_S = 60.0
@@ -235,7 +234,7 @@ class OciEngine(Engine):
             words += ["--cpus", str(resources.cpu_cores)]
         if "memory" in there and resources.ram_bytes is not None:
             most = str(resources.ram_bytes * 5 // 4 + SLACK_BYTES)
-            words += ["--memory", most, "--memory-swap", most, *(["--oom-kill-disable"] if holds_at_wall() else [])]
+            words += ["--memory", most, "--memory-swap", most]
         return words
 
     @override

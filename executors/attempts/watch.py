@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from executors.attempts.ending import kill, namespace_init, own_processes
 from executors.attempts.folder import TaskFolder
 from executors.attempts.processes import TreeUsage, descendants, send, usage
-from executors.attempts.walls import is_at_wall
+from executors.attempts.walls import MemoryWall
 from executors.attempts.wrapper import Child
 from executors.model import TaskSpec, utc_now
 from executors.model import Usage as Look
@@ -26,6 +26,7 @@ from executors.model import Usage as Look
 FIRST_LOOK_S = 0.05
 LOOK_S = 0.2
 LOOK_AT_FLOOD_S = 0.02
+LOOK_AT_START_S = 0.02
 KILL_AGAIN_S = 0.05
 DESPERATE_S = 3.0
 BROKEN = "The process that observed the task was ended, and the task could open no file any more."
@@ -85,7 +86,8 @@ class Watch:
         self._letting_go = False
         self._latest = TreeUsage()
         self._processes = 0
-        self._at_wall = False
+        self._poller = select.poll()
+        self._wall: MemoryWall | None = None
         self._printed_little = True
 
     def wake(self) -> None:
@@ -99,25 +101,38 @@ class Watch:
 
     def run(self) -> bool:
         """Watch until the wrapper has ended; False when told to let go before that."""
-        poller = select.poll()
-        poller.register(self._child.pidfd, select.POLLIN)
-        poller.register(self._wake, select.POLLIN)
-        pause = FIRST_LOOK_S
+        self._poller.register(self._child.pidfd, select.POLLIN)
+        self._poller.register(self._wake, select.POLLIN)
+        pause = LOOK_AT_START_S if self._folder.contained else FIRST_LOOK_S
         while True:
-            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, self._until_next(pause)) * 1000)}
+            ready = {descriptor for descriptor, _ in self._poller.poll(max(0.0, self._until_next(pause)) * 1000)}
             if self._child.pidfd in ready:
+                self._look_at_wall()
                 return True
             if self._wake in ready:
                 os.eventfd_read(self._wake)
             if self._letting_go:
                 return False
             self._turn()
-            pause = LOOK_S if self._printed_little else LOOK_AT_FLOOD_S
+            pause = self._pause()
 
     def close(self) -> None:
         """Give back the descriptors."""
+        if self._wall is not None:
+            self._wall.close()
         os.close(self._wake)
         os.close(self._child.pidfd)
+
+    def _pause(self) -> float:
+        if self._folder.contained and self._wall is None:
+            return LOOK_AT_START_S
+        return LOOK_S if self._printed_little else LOOK_AT_FLOOD_S
+
+    def _look_at_wall(self) -> None:
+        """Notice at its end that the kernel ended it, quicker than we look."""
+        if self.verdict is None and self._wall is not None and self._wall.was_hit():
+            self.verdict = self._out_of_memory()
+            self._write_verdict(self.verdict)
 
     def _until_next(self, pause: float) -> float:
         now = time.monotonic()
@@ -131,6 +146,8 @@ class Watch:
             self.verdict = self._judge()
             if self.verdict is not None:
                 self._begin_to_end(self.verdict)
+        elif self._wall is not None:
+            self._wall.was_hit()  # Or the descriptor stays readable.
         self.look = Look(
             at=utc_now(),
             wall_s=round(time.monotonic() - self._began, 3),
@@ -147,7 +164,10 @@ class Watch:
         first = namespace_init(self._folder)
         if first is None and self._folder.contained:
             return  # Its engine is still busy, which is not the task's to answer for.
-        self._at_wall = self._folder.contained and first is not None and is_at_wall(first)
+        if self._wall is None and self._folder.contained and first is not None:
+            self._wall = MemoryWall(first)
+            if self._wall.descriptor is not None:
+                self._poller.register(self._wall.descriptor, select.POLLIN)
         own = descendants(self._child.pid if first is None else first)
         self._latest = usage(own if first is None else [first, *own])
         self._processes = len(own)
@@ -163,9 +183,10 @@ class Watch:
         if time.monotonic() >= self._deadline:
             detail = f"The task took longer than the {limits.wall_s:g} s that it was given."
             return Verdict(reason="timeout", detail=detail, gently=True)
-        if limits.ram_bytes is not None and (self._latest.rss > limits.ram_bytes or self._at_wall):
-            detail = f"The task used more memory than the {limits.ram_gb:g} GB that it was given."
-            return Verdict(reason="out-of-memory", detail=detail)
+        if limits.ram_bytes is not None and self._latest.rss > limits.ram_bytes:
+            return self._out_of_memory()
+        if self._wall is not None and self._wall.was_hit():
+            return self._out_of_memory()
         if self._processes > limits.processes:
             detail = f"The task had more than the {limits.processes} processes that it was given."
             return Verdict(reason="processes", detail=detail)
@@ -173,6 +194,11 @@ class Watch:
             detail = f"The task wrote more than the {limits.disk_gb:g} GB that it was given."
             return Verdict(reason="disk", detail=detail)
         return None
+
+    def _out_of_memory(self) -> Verdict:
+        given = self._spec.resources.ram_gb
+        amount = "it was given" if given is None else f"the {given:g} GB that it was given"
+        return Verdict(reason="out-of-memory", detail=f"The task used more memory than {amount}.")
 
     def _disk_is_over(self) -> bool:
         """Walk the working folder, and rest twenty times as long as that took."""
@@ -200,11 +226,14 @@ class Watch:
                 continue
 
     def _begin_to_end(self, verdict: Verdict) -> None:
-        with contextlib.suppress(OSError):
-            self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
+        self._write_verdict(verdict)
         own = own_processes(self._folder, self._child.pid) if verdict.gently else []
         send(own, signal.SIGTERM)
         self._kill_at = time.monotonic() + (self._grace_s if own else 0.0)
+
+    def _write_verdict(self, verdict: Verdict) -> None:
+        with contextlib.suppress(OSError):
+            self._folder.write("verdict", json.dumps([verdict.reason, verdict.detail]))
 
     def _kill(self, since: float) -> None:
         kill(self._folder, self._child.pid, desperate=time.monotonic() > since + DESPERATE_S)

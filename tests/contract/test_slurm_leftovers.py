@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from executors.attempts.containers import held_container
 from executors.attempts.folder import bin_of
 from executors.attempts.processes import marked
 from executors.model import TaskInput, TaskOutput, TaskSpec
@@ -95,11 +96,18 @@ def test_a_container_on_a_node_is_ended_with_its_task(on_nodes: SlurmRunner, pod
     recorder = Recorder()
     spec = up(on_nodes, recorder, "echo up; sleep 300", environment=image_environment(podman))
     folder = folder_of(on_nodes, spec)
+    held = held_container(folder)
+    assert held is not None
+    assert _containers(str(held["name"])) != ""
     assert on_nodes.cancel(spec.id)
     assert ended(on_nodes, spec, recorder) == (TaskState.CANCELED, "canceled")
     assert marked(folder.mark) == []
-    left = subprocess.run(["podman", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
-    assert left == ""
+    assert _containers(str(held["name"])) == ""
+
+
+def _containers(name: str) -> str:
+    command = ["podman", "ps", "--all", "--quiet", "--filter", f"name={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_an_image_that_a_node_does_not_have_is_named(slurm_runner: SlurmRunner) -> None:
