@@ -185,6 +185,10 @@ class RunPipeline(Body):
         max_length=2000,
         description="Why a model may be used on people whom it was trained on; it is kept in the task.",
     )
+    resources: dict[str, float] = Field(
+        default_factory=dict,
+        description="What each task may use where it is not what the pipeline says: cpu_cores, ram_gb, gpus, wall_s.",
+    )
 
 
 class RunPlan(Answer):
@@ -232,6 +236,32 @@ class AddRule(Body):
     )
     runner: str | None = None
     existing: bool = Field(default=False, description="Act on what is there already, too.")
+    enabled: bool = Field(default=True, description="Act from the start; if not, from when it is enabled.")
+
+
+class PreviewRule(Body):
+    """A rule that nobody has made yet."""
+
+    when: str | dict[str, Any] = Field(description="Condition on participants: CQL2 text, or CQL2 JSON.")
+    pipeline: str | None = Field(default=None, description="Look also whether this can be run so.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    select: dict[str, str] = Field(default_factory=dict, description="Conditions on acquisitions, by input.")
+    choose: dict[str, Literal["one", "all", "first", "last", "each"]] = Field(
+        default_factory=dict, description="What is done with several acquisitions that match, by input."
+    )
+
+
+class RulePreview(Answer):
+    """Whom a rule would fire for, and which conditions the others do not meet."""
+
+    query: str
+    participants: int
+    fires: int
+    does_not_match: int
+    datasets: list[dict[str, Any]]
+    truncated: bool = Field(description="There are more datasets than were looked at; the newest were.")
+    fails: list[dict[str, Any]]
+    fails_as_a_whole: int = Field(description="So many meet each condition by itself, and not all in one.")
 
 
 class Reserve(Body):

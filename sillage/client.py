@@ -256,6 +256,7 @@ class Client:
         choose: Mapping[str, str] | None = None,
         reuse: bool = False,
         allow_leakage: str | None = None,
+        resources: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """Submit a pipeline; returns at once with the task, or the batch of tasks."""
         body = _submission(
@@ -268,6 +269,7 @@ class Client:
             choose=choose,
             reuse=reuse,
             allow_leakage=allow_leakage,
+            resources=resources,
         )
         answer: dict[str, Any] = self.post("tasks", body)
         return answer

@@ -31,7 +31,7 @@ CHUNK = 200
 """Items that are planned, cancelled or tried again in one commit."""
 _SHARED = (
     *("name", "pipeline", "pipeline_name", "pipeline_version", "level", "cohort", "parameters", "runner", "principal"),
-    *("certificate", "choices", "remarks", "reuse", "allow_leakage"),
+    *("certificate", "choices", "remarks", "reuse", "allow_leakage", "resources"),
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations.certificates import State, standing
+from api.operations.chosen_resources import telling
 from api.operations.input_files import host_path
 from api.operations.task_specs import SAME_WORK, spec_for, work_node
 from catalog.model import Record
@@ -27,7 +28,12 @@ LOOKED_AT = 20
 
 
 def work_digest(
-    spec: TaskSpec, *, files_digest: str | None, runner: str, environment: str | None = None
+    spec: TaskSpec,
+    *,
+    files_digest: str | None,
+    runner: str,
+    environment: str | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> tuple[str | None, str | None]:
     """Return the digest that names what a task does, or None with the reason why it has none.
 
@@ -36,6 +42,7 @@ def work_digest(
         files_digest: Digest of the pipeline's own files.
         runner: Name of the runner, which counts where it does not run commands.
         environment: Digest of the environment that it really ran in, where that is known.
+        chosen: Resources that somebody chose; what the descriptor says of them is in its digest.
     """
     pinned = environment or spec.environment.digest
     if pinned is None:
@@ -54,6 +61,7 @@ def work_digest(
         "seeds": dict(spec.seeds),
         "network": spec.network,
         "pretended": runner == "noop",
+        **({"resources": telling(chosen)} if telling(chosen) else {}),
     }
     return hashlib.sha256(canonical_json(said)).hexdigest(), None
 
@@ -64,14 +72,16 @@ def digest_of(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> tu
         spec = spec_for(catalogue, iri, document)
     except SillageError as error:
         return None, error.detail
-    return work_digest(spec, files_digest=_files_digest(catalogue, document), runner=document["runner"])
+    files, chosen = _files_digest(catalogue, document), document.get("resources")
+    return work_digest(spec, files_digest=files, runner=document["runner"], chosen=chosen)
 
 
 def digest_after(catalogue: Catalogue, task: Record, spec: TaskSpec, event: TaskEvent) -> str | None:
     """Return the digest of what a task did, by the environment that its record says it ran in."""
     environment = ((event.record or {}).get("environment") or {}).get("digest")
     files = _files_digest(catalogue, task.document)
-    return work_digest(spec, files_digest=files, runner=task.document["runner"], environment=environment)[0]
+    runner, chosen = task.document["runner"], task.document.get("resources")
+    return work_digest(spec, files_digest=files, runner=runner, environment=environment, chosen=chosen)[0]
 
 
 def _files_digest(catalogue: Catalogue, document: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from api.access import Principal
 from api.catalogue import Catalogue
 from api.operations import certificates, records
 from api.operations.batch_work import task_document
+from api.operations.chosen_resources import with_chosen
 from api.operations.input_files import PlannedInput
 from api.operations.leakage import screened
 from api.operations.planning import Plan, PlannedTask
@@ -72,7 +73,8 @@ def plan_run(catalogue: Catalogue, principal: Principal, asked: Request) -> dict
         "leakage": _leakage(plan),
         "reused_count": _reused(catalogue, principal, plan.tasks, common) if asked.reuse and admitted else None,
         "unregistered": _unregistered(plan.tasks),
-        "resources": asdict(submission.descriptor.resources),
+        "resources": asdict(with_chosen(submission.descriptor.resources, common.get("resources"))),
+        "suggested": asdict(submission.descriptor.resources),
         "usual": _usual(catalogue, submission.version.id),
     }
 
@@ -165,4 +167,5 @@ def request_of(task: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> 
         select={name: said["select"] for name, said in choices.items() if said.get("select")},
         choose={name: said["choose"] for name, said in choices.items() if said.get("choose")},
         allow_leakage=task.get("allow_leakage"),
+        resources=task.get("resources") or {},
     )

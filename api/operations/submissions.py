@@ -11,6 +11,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import certificates, records
 from api.operations.candidates import choices_document, read_choices
+from api.operations.chosen_resources import read_resources, require_within, with_chosen
 from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import Planner
@@ -34,6 +35,7 @@ class Request:
         select: Further conditions on acquisitions, by input.
         choose: What is done with several that match, by input.
         allow_leakage: Why a model may be used on people whom it was trained on.
+        resources: What each task may use, where it is not what the pipeline says.
     """
 
     pipeline: str
@@ -45,6 +47,7 @@ class Request:
     select: Mapping[str, str] = field(default_factory=dict)
     choose: Mapping[str, str] = field(default_factory=dict)
     allow_leakage: str | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def checked(catalogue: Catalogue, principal: Principal, asked: Request, *, regis
     Raises:
         NotPermittedError: The caller may not run pipelines, or not on these data.
         NotFoundError: There is no such pipeline, cohort or runner.
-        InvalidRequestError: An input or condition is not one.
+        InvalidRequestError: An input or condition is not one, or more is asked for than the runner has.
         ValidationFailedError: A parameter has a name or value that the pipeline does not take.
         UnsupportedError: The runner does not run pipelines of this kind.
     """
@@ -105,6 +108,8 @@ def checked(catalogue: Catalogue, principal: Principal, asked: Request, *, regis
     descriptor.check_parameters(given)
     _require_runnable(catalogue, version, descriptor, runner)
     _check_conditions(asked.select)
+    resources = read_resources(asked.resources)
+    require_within(catalogue, runner, with_chosen(descriptor.resources, resources), resources)
     said = choices_document(asked.select, asked.choose)
     common = {
         **_plan_members(version, descriptor, given),
@@ -115,6 +120,7 @@ def checked(catalogue: Catalogue, principal: Principal, asked: Request, *, regis
         "reuse": asked.reuse,
         "choices": said,
         **({"allow_leakage": asked.allow_leakage} if asked.allow_leakage else {}),
+        **({"resources": resources} if resources else {}),
     }
     choices = read_choices(said)
     planner = Planner(catalogue, principal, descriptor, parameters=given, choices=choices, registers=registers)

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.catalogue import Catalogue
 from api.operations.bids_views import view_contents
+from api.operations.chosen_resources import with_chosen
 from api.operations.input_files import host_path
 from api.operations.pipelines import environment_for, pinned_of
 from api.operations.planning import command_values
@@ -98,7 +99,7 @@ def spec_for(catalogue: Catalogue, iri: str, document: Mapping[str, Any]) -> Tas
         contents=made,
         outputs=descriptor.task_outputs(invocation),
         env=invocation.env,
-        resources=descriptor.resources,
+        resources=with_chosen(descriptor.resources, document.get("resources")),
         network=descriptor.network and catalogue.settings.allow_network,
         mounts=tuple(mounts),
         environment=environment_for(pinned_of(version), catalogue.settings.pythons),

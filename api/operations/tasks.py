@@ -54,6 +54,7 @@ def submit(
     select: Mapping[str, str] | None = None,
     choose: Mapping[str, str] | None = None,
     allow_leakage: str | None = None,
+    resources: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Submit a pipeline: one task, or a batch with one per participant; return before they have run.
 
@@ -76,6 +77,7 @@ def submit(
         select=select or {},
         choose=choose or {},
         allow_leakage=allow_leakage,
+        resources=resources or {},
     )
     return submit_request(catalogue, principal, asked)
 

@@ -26,6 +26,8 @@ CHOICE_WORDS = {
 }
 NEEDED = "This is needed."
 _MISSING = re.compile(r"^'[^']*' is a required property$")
+_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) *(s|min|h|d)")
+_LENGTHS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _GROUPS = {
     "mutually-exclusive": "at most one of these may be given",
     "one-is-required": "at least one of these must be given",
@@ -109,6 +111,35 @@ def _input(descriptor: PipelineDescriptor, item: Mapping[str, Any]) -> dict[str,
     }
 
 
+def resources_of(descriptor: PipelineDescriptor) -> list[dict[str, Any]]:
+    """Return what each task may use, each as a field that holds what the pipeline suggests."""
+    said = descriptor.resources
+    memory = "" if said.ram_gb is None else f"{said.ram_gb:g}"
+    unlimited = "" if memory else "Unless told, no limit."
+    optional = "Where there is none it runs without." if said.gpus_optional else ""
+    times = "Such as 90 s, 45 min or 2 h."
+    return [
+        {"name": "cpu_cores", "label": "Cores", "default": str(said.cpu_cores), "hint": ""},
+        {"name": "ram_gb", "label": "Memory in GB", "default": memory, "hint": unlimited},
+        {"name": "gpus", "label": "GPUs", "default": str(said.gpus), "hint": optional},
+        {"name": "wall_s", "label": "Time at most", "default": span(said.wall_s), "hint": times},
+    ]
+
+
+def span(seconds: float) -> str:
+    """Return a time in its largest whole unit: :func:`seconds_of` gives exactly the same back."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:.15g} s"
+
+
+def seconds_of(text: str) -> str:
+    """Return a time with its unit in seconds; what is none, such as a number alone, as it is."""
+    found = _SPAN.fullmatch(text.strip())
+    return f"{float(found[1]) * _LENGTHS[found[2]]:.15g}" if found else text.strip()
+
+
 def notes_of(descriptor: PipelineDescriptor) -> list[str]:
     """Return what the descriptor says of several parameters together."""
     found = []
@@ -132,7 +163,15 @@ def read(descriptor: PipelineDescriptor, version: str, typed: Typed) -> Request:
         select=_given(typed, "select"),
         choose=_given(typed, "choose"),
         allow_leakage=typed.get("allow_leakage", "").strip() or None,
+        resources=dict(_chosen(descriptor, typed)),
     )
+
+
+def _chosen(descriptor: PipelineDescriptor, typed: Typed) -> Iterator[tuple[str, str]]:
+    for field in resources_of(descriptor):
+        name, text = field["name"], typed.get(f"resources.{field['name']}", "").strip()
+        if text and text != field["default"]:
+            yield name, seconds_of(text) if name == "wall_s" else text
 
 
 def _lines(text: str) -> list[str]:
@@ -161,8 +200,14 @@ def typed_of(asked: Request, descriptor: PipelineDescriptor) -> dict[str, str]:
     typed |= {f"input.{name}": "\n".join(found) for name, found in asked.inputs.items()}
     typed |= {f"select.{name}": text for name, text in asked.select.items()}
     typed |= {f"choose.{name}": rule for name, rule in asked.choose.items()}
+    typed |= {f"resources.{field['name']}": field["default"] for field in resources_of(descriptor)}
+    typed |= {f"resources.{name}": _amount(name, value) for name, value in asked.resources.items()}
     typed |= {"cohort": asked.cohort or "", "runner": asked.runner or "", "reuse": ON if asked.reuse else ""}
     return {**typed, "allow_leakage": asked.allow_leakage or ""}
+
+
+def _amount(name: str, value: Any) -> str:
+    return span(float(value)) if name == "wall_s" else f"{float(value):.15g}"
 
 
 def fingerprint(asked: Request) -> str:
@@ -183,7 +228,7 @@ def errors_of(error: SillageError, asked: Request, descriptor: PipelineDescripto
 
 
 def _place(field: str, error: SillageError, asked: Request, descriptor: PipelineDescriptor) -> str | None:
-    if field in ("cohort", "runner", "allow_leakage") or field.startswith("select."):
+    if field in ("cohort", "runner", "allow_leakage") or field.startswith(("select.", "resources.")):
         return field
     files = [item["name"] for item in inputs_of(descriptor)]
     name = field.lstrip("/").partition("/")[0]

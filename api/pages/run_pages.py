@@ -14,6 +14,7 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import certificate_register, certificates, records, run_plans, tasks
+from api.operations.chosen_resources import room
 from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.submissions import Request as RunRequest
 from api.pages import run_form
@@ -78,6 +79,8 @@ class _Form:
             choices=run_form.CHOICE_WORDS,
             cohorts=offered,
             more_cohorts=more,
+            resources=run_form.resources_of(self.descriptor),
+            room=_room(self.catalogue, typed.get("runner", "")),
             runners=runner_names(),
             own_runner=self.catalogue.settings.runner,
             standing=certificates.standing(self.catalogue, self.version).to_json(),
@@ -87,6 +90,15 @@ class _Form:
             names=names_of(self.catalogue, people),
             **shown,
         )
+
+
+def _room(catalogue: Catalogue, runner: str) -> str:
+    """Return what a runner has for its tasks; nothing where it does not answer."""
+    name = runner or catalogue.settings.runner
+    try:
+        return f"The runner {name} has {room(catalogue.runner(name).capabilities)}."
+    except SillageError:
+        return ""
 
 
 def _may(principal: Principal, permission: Permission) -> bool:

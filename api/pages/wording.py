@@ -77,6 +77,17 @@ def used(resources: Mapping[str, Any]) -> str:
     return ", ".join(said) or "not seen"
 
 
+def granted(resources: Mapping[str, Any]) -> str:
+    """Return in one line what a task may use."""
+    cores, gpus = resources["cpu_cores"], resources["gpus"]
+    said = [f"{cores} core{'s' if cores != 1 else ''}"]
+    if resources["ram_gb"] is not None:
+        said.append(f"{resources['ram_gb']:g} GB of memory")
+    if gpus:
+        said.append(f"{gpus} GPU{'s' if gpus != 1 else ''}{' if there are any' if resources['gpus_optional'] else ''}")
+    return ", ".join([*said, f"{duration(resources['wall_s'])}"])
+
+
 def coded(text: str) -> Markup:
     """Return text for a page in which what stands between backticks is code."""
     pieces = re.split(r"`([^`]+)`", text)

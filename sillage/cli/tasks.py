@@ -50,6 +50,10 @@ def run(
         str | None,
         typer.Option(metavar="REASON", help="Why a model may be used on people whom it was trained on."),
     ] = None,
+    resource: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=N", help="What each task may use: cpu_cores, ram_gb, gpus, wall_s; repeatable."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be run, and start nothing.")] = False,
     detach: Annotated[
         bool, typer.Option("--no-wait", "--detach", help="Do not wait (a service does the work).")
@@ -66,6 +70,7 @@ def run(
         "runner": runner,
         "reuse": reuse,
         "allow_leakage": allow_leakage,
+        "resources": named_values(resource, "--resource"),
     }
     if plan:
         with session.client() as client:
