@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.catalogue import create
-from sillage.client import Client
+from sillage.client import Client, ProblemError, ServiceAwayError
 
 SILLAGE = str(Path(sys.executable).with_name("sillage"))
 FLAGS = [
@@ -29,6 +30,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_S = 90
+"""How long a page may take to come to what is expected of it; it costs nothing where it takes no time."""
 QUERY = "under(diagnosis, 'demyelinating disease') AND has(suffix = 'T1w')"
 
 
@@ -92,6 +95,21 @@ def _fill(catalog: Path, folder: Path) -> dict[str, str]:
         return {"cohort": cohort["id"], "task": task["id"], "output": batch["outputs"][0]["id"], "doi": doi}
 
 
+def _await_ready(url: str, process: subprocess.Popen[str], log: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    with Client(url=url) as waiting:
+        while True:
+            assert process.poll() is None, log.read_text()
+            try:
+                waiting.request("GET", "/ready")
+            except (ProblemError, ServiceAwayError):
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+
 @contextmanager
 def _served(catalog: Path, log: Path) -> Iterator[str]:
     """Serve a catalogue on a free port; no traceback may be in its log."""
@@ -102,18 +120,14 @@ def _served(catalog: Path, log: Path) -> Iterator[str]:
             stderr=errors,
             text=True,
         )
+    try:
         assert process.stdout is not None
         url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
-        with Client(url=url) as waiting:
-            for _ in range(100):
-                try:
-                    waiting.request("GET", "/ready")
-                    break
-                except Exception:
-                    time.sleep(0.1)
+        _await_ready(url, process, log)
         yield url
+    finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
         process.stdout.close()
     assert "Traceback" not in log.read_text()
 
@@ -179,10 +193,24 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_S * 1000)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield launched
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE_S * 1000)
+        yield _patient(launched)
         launched.close()
+
+
+def _patient(browser: Browser) -> Browser:
+    """Have whatever is done on the browser's pages wait as long as what is expected of them."""
+    make = browser.new_context
+
+    def new_context(**options: Any) -> BrowserContext:
+        context = make(**options)
+        context.set_default_timeout(PATIENCE_S * 1000)
+        return context
+
+    browser.new_context = new_context  # type: ignore[method-assign]
+    return browser
 
 
 SCREENS = {"wide": (1280, 900), "narrow": (375, 740)}

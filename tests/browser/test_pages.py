@@ -98,9 +98,8 @@ def test_images_are_shown_as_slices(page: Page, site: Any) -> None:
     page.goto(f"{site.url}/?q=age+%3C+50")
     page.get_by_role("link", name="sub-01", exact=True).click()
     page.get_by_role("link", name="sub-01_T1w").click()
-    picture = page.locator("img").first
-    expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.naturalWidth") > 100
+    expect(page.locator("img").first).to_be_visible()
+    page.wait_for_function("document.querySelector('img').naturalWidth > 100")
 
 
 def test_what_datasets_say_of_themselves_is_text_and_never_markup(page: Page, site: Any) -> None:

@@ -1,4 +1,5 @@
-// Completion of the query's text (ARIA 1.2 combobox with a listbox), from what the server suggests at the caret.
+// Completion of the query's text (ARIA 1.2 combobox with a listbox), from what the server suggests at the caret. What is
+// shown while somebody types on belongs to an earlier text: it is marked as busy, and cannot be taken.
 
 import { debounced, h, number, uniqueId } from "./dom.js";
 import { get } from "./server.js";
@@ -16,20 +17,30 @@ export class Completion {
     field.after(this.list);
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id, autocomplete: "off" };
     for (const [name, value] of Object.entries(roles)) field.setAttribute(name, value);
-    const soon = debounced(() => this.ask(), 120);
-    field.addEventListener("input", () => { this.asked = false; soon(); });
+    this.soon = debounced(() => this.ask(), 120);
+    field.addEventListener("input", () => { this.asked = false; this.outdate(); this.soon(); });
     field.addEventListener("keydown", (event) => this.pressed(event));
     field.addEventListener("blur", () => this.close());
   }
 
-  async ask() {
+  /** Forget what was asked, and let nothing of what is shown be taken. */
+  outdate() {
+    this.soon.cancel();
     if (this.asking) this.asking.abort();
+    if (this.list.hidden) return;
+    this.list.setAttribute("aria-busy", "true");
+    this.activate(-1);
+  }
+
+  async ask() {
+    this.outdate();
     this.asking = new AbortController();
     const at = this.field.selectionStart;
     try {
       const query = new URLSearchParams({ q: this.field.value, at });
       const body = await get(`/cohorts/suggest?${query}`, this.asking.signal);
       if (document.activeElement === this.field && this.field.selectionStart === at) this.offer(body.items);
+      else this.close();
     } catch (error) {
       if (error.name !== "AbortError") this.close();
     }
@@ -45,6 +56,7 @@ export class Completion {
       return;
     }
     this.list.replaceChildren(...this.items.map((item, at) => this.option(item, at)));
+    this.list.removeAttribute("aria-busy");
     this.list.hidden = false;
     this.field.setAttribute("aria-expanded", "true");
     this.activate(-1);
@@ -71,12 +83,20 @@ export class Completion {
   }
 
   take(item) {
+    if (this.busy) return;
     this.field.setRangeText(item.text, item.start, item.end, "end");
     this.close();
     this.chosen();
   }
 
+  get busy() {
+    return this.list.hasAttribute("aria-busy");
+  }
+
   close() {
+    this.soon.cancel();
+    if (this.asking) this.asking.abort();
+    this.list.removeAttribute("aria-busy");
     this.list.hidden = true;
     this.items = [];
     this.active = -1;
@@ -91,7 +111,8 @@ export class Completion {
       return;
     }
     const last = this.items.length - 1;
-    if (event.key === "ArrowDown") this.activate(this.active < last ? this.active + 1 : 0);
+    if (this.busy && ["ArrowDown", "ArrowUp"].includes(event.key)) this.activate(-1);
+    else if (event.key === "ArrowDown") this.activate(this.active < last ? this.active + 1 : 0);
     else if (event.key === "ArrowUp") this.activate(this.active > 0 ? this.active - 1 : last);
     else if (event.key === "Escape") this.close();
     else if ((event.key === "Enter" || event.key === "Tab") && this.active >= 0 && !event.ctrlKey) this.take(this.items[this.active]);

@@ -40,11 +40,13 @@ export function number(value) {
   return typeof value === "number" ? value.toLocaleString("en") : String(value);
 }
 
-/** Return a function that waits until calls pause. */
+/** Return a function that waits until calls pause; its `cancel` forgets the one that waits. */
 export function debounced(run, milliseconds) {
   let timer = null;
-  return () => {
+  const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(run, milliseconds);
   };
+  soon.cancel = () => clearTimeout(timer);
+  return soon;
 }

@@ -36,12 +36,19 @@ function start() {
     ask({ rebuild: true, record });
   }
 
-  /** Ask; what is typed is remembered once it makes sense, all else at once. */
+  /**
+   * Ask; what is typed is remembered once it makes sense, all else at once.
+   *
+   * What waits to be asked is asked with it: asked again a moment later, it would draw the builder anew under somebody
+   * who works in it already. And an answer to what is not the query any more leaves the builder as it is.
+   */
   async function ask({ rebuild, record = true, typed = false }) {
+    askSoon.cancel();
+    askTyped.cancel();
     const query = text.value.trim();
     if (record && !typed) remember(query);
     const found = await answer.ask(query, { typing: typed });
-    if (!found) return;
+    if (!found || query !== text.value.trim()) return;
     builder.blame(found.problem);
     if (found.problem !== null) return;
     if (record) remember(query);
@@ -81,7 +88,11 @@ function start() {
     const link = event.target.closest("[data-range]");
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    builder.refine(await property(link.dataset.range, "participant"));
+    try {
+      builder.refine(await property(link.dataset.range, "participant"));
+    } catch (error) {
+      answer.fail(error);
+    }
   });
   new Completion(text, { chosen: () => { fit(); askTyped(); } });
   answer.adopt();
