@@ -40,6 +40,40 @@ class _Findings:
         return [member for member in self.members if member["outcome"] == outcome]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standings:
+    """How everybody of a dataset stands to a condition.
+
+    Attributes:
+        everybody: All its participants.
+        matching: Those who fulfil the condition.
+        parts: The conditions that all have to be met, each with those who meet it.
+    """
+
+    everybody: Sequence[str]
+    matching: frozenset[str]
+    parts: Sequence[tuple[str, frozenset[str]]]
+
+    def fails(self, participant: str) -> list[str]:
+        """Return the conditions that somebody does not meet."""
+        return [text for text, those in self.parts if participant not in those]
+
+
+def standings(catalogue: Catalogue, query: Query, dataset: str) -> Standings:
+    """Return how everybody of a dataset stands to a condition.
+
+    Raises:
+        BackendUnavailableError: Search is away.
+    """
+    search = catalogue.search
+    parts = conjuncts(query.root)
+    return Standings(
+        everybody=search.members(Query(EVERYTHING), datasets=[dataset]),
+        matching=frozenset(search.members(query, datasets=[dataset])),
+        parts=[(text_of(part), frozenset(search.members(Query(part), datasets=[dataset]))) for part in parts],
+    )
+
+
 def evaluation_alias(rule: str, version: str) -> str:
     """Return the name under which a rule's evaluation of a dataset version is found."""
     return f"rule-evaluation:{last_part(rule)}/{last_part(version)}"
@@ -154,18 +188,13 @@ def _submitted(catalogue: Catalogue, cohort: str) -> str | None:
 def _look(catalogue: Catalogue, rule: Record, dataset: str) -> _Findings:
     """Return how everybody of a dataset stands to a rule: the conditions that each does not meet."""
     sequence = catalogue.search.catch_up(catalogue.repository)
-    query = parse(rule.document["query"])
-    everybody = catalogue.search.members(Query(EVERYTHING), datasets=[dataset])
-    matching = frozenset(catalogue.search.members(query, datasets=[dataset]))
-    parts = conjuncts(query.root)
-    meeting = [frozenset(catalogue.search.members(Query(part), datasets=[dataset])) for part in parts]
+    standing = standings(catalogue, parse(rule.document["query"]), dataset)
     earlier = _earlier(catalogue, rule, dataset)
     found: list[dict[str, Any]] = []
-    for member in members_of(catalogue.repository, everybody):
+    for member in members_of(catalogue.repository, standing.everybody):
         iri = member.record.id
-        if iri not in matching:
-            fails = [text_of(part) for part, those in zip(parts, meeting, strict=True) if iri not in those]
-            found.append({"participant": iri, "outcome": "does-not-match", "fails": fails})
+        if iri not in standing.matching:
+            found.append({"participant": iri, "outcome": "does-not-match", "fails": standing.fails(iri)})
             continue
         entry = member.entry()
         outcome = "unchanged" if entry["digest"] in earlier.get(iri, ()) else "fires"

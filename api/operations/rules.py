@@ -19,6 +19,7 @@ from api.operations.pipeline_versions import version_of
 from api.operations.planning import Planner
 from api.wire import record_body
 from catalog.model import Commit, MustBeAt, Put, Record
+from catalog.search.query import Query
 from executors.pipelines.descriptor import PipelineDescriptor
 from ontology.errors import ConflictError, InvalidRequestError
 from ontology.identifiers import new_iri
@@ -40,11 +41,13 @@ def add(
     choose: Mapping[str, str] | None = None,
     runner: str | None = None,
     existing: bool = False,
+    enabled: bool = True,
 ) -> dict[str, Any]:
     """Make a rule; it acts on behalf of its maker, with what they may do when it acts.
 
     ``when`` is a condition on participants (CQL2); ``pipeline`` a name (the newest version at that time), a series or a
-    version; the rest is as for :func:`api.operations.tasks.submit`. With ``existing`` it also acts on what is there.
+    version; the rest is as for :func:`api.operations.tasks.submit`. With ``existing`` it also acts on what is there;
+    one that is not ``enabled`` begins when it is.
 
     Raises:
         NotPermittedError: The caller may not run pipelines.
@@ -52,22 +55,23 @@ def add(
         InvalidRequestError: Name, condition, input or parameter is not one.
         NotFoundError: There is no such pipeline.
     """
-    principal.require(Permission.RUN)
-    principal.require(Permission.FREEZE)
-    alias = _free_alias(catalogue, name)
+    require_may_add(principal)
+    alias = free_alias(catalogue, name)
     choices = choices_document(select or {}, choose or {})
-    _require_runnable(catalogue, principal, pipeline, parameters or {}, choices)
+    require_runnable(catalogue, principal, pipeline, parameters or {}, choices)
     if runner is not None:
         catalogue.runner(runner)
+    query = condition(catalogue, principal, when)
     document = {
         "label": name,
         "name": name,
-        **_condition(catalogue, principal, when),
+        "query": query.text,
+        "query_json": query.json,
         "pipeline": pipeline,
         "parameters": dict(parameters or {}),
         "choices": choices,
         "runner": runner,
-        "enabled": True,
+        "enabled": enabled,
         "after": -1 if existing else catalogue.repository.sequence,
         "creator": principal.agent,
     }
@@ -77,15 +81,36 @@ def add(
     return record_body(catalogue.repository.get(put.id), principal)
 
 
-def _condition(catalogue: Catalogue, principal: Principal, when: Any) -> dict[str, Any]:
-    """Return the members that say a condition, once it was understood."""
+def require_may_add(principal: Principal) -> None:
+    """Require what whoever makes a rule must be allowed.
+
+    Raises:
+        NotPermittedError: The caller may not run pipelines, or not freeze cohorts.
+    """
+    principal.require(Permission.RUN)
+    principal.require(Permission.FREEZE)
+
+
+def condition(catalogue: Catalogue, principal: Principal, when: Any) -> Query:
+    """Return the condition of a rule, once it was understood.
+
+    Raises:
+        InvalidRequestError: It is none, or asks for what is not known.
+        AmbiguousError: A term means several things.
+    """
     query = parse_query(when)
     catalogue.refresh_search()
     catalogue.search.find(query, datasets=principal.datasets(Permission.READ), limit=1)
-    return {"query": query.text, "query_json": query.json}
+    return query
 
 
-def _free_alias(catalogue: Catalogue, name: str) -> str:
+def free_alias(catalogue: Catalogue, name: str) -> str:
+    """Return the name under which the repository will keep a rule.
+
+    Raises:
+        InvalidRequestError: A rule cannot be called that.
+        ConflictError: One is.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidRequestError(
             f"{name!r} is no name for a rule", field="name", next_step="Small letters, digits and hyphens, at most 64."
@@ -97,13 +122,20 @@ def _free_alias(catalogue: Catalogue, name: str) -> str:
     return f"rule:{name}"
 
 
-def _require_runnable(
+def require_runnable(
     catalogue: Catalogue,
     principal: Principal,
     pipeline: str,
     parameters: Mapping[str, Any],
     choices: Mapping[str, Mapping[str, str]],
 ) -> None:
+    """Require that a pipeline can be run so, whoever it is run on.
+
+    Raises:
+        NotFoundError: There is no such pipeline.
+        ValidationFailedError: A parameter is missing, unknown or of the wrong kind.
+        InvalidRequestError: A condition on images, or what is done with several, is not one.
+    """
     version = version_of(catalogue, principal, pipeline)
     descriptor = PipelineDescriptor.parse(version.document["descriptor"])
     descriptor.check_parameters(parameters)

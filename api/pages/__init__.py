@@ -16,6 +16,7 @@ from api.pages import (
     landing,
     model_pages,
     pipeline_pages,
+    registration_pages,
     run_pages,
     search,
     session,
@@ -26,7 +27,19 @@ from api.pages.session import problem_page
 __all__ = ["pages_router", "problem_page", "static_files"]
 
 pages_router = APIRouter(include_in_schema=False)
-MODULES = (session, search, cohort_pages, browse, pipeline_pages, run_pages, model_pages, work, contents, landing)
+MODULES = (
+    session,
+    search,
+    cohort_pages,
+    browse,
+    pipeline_pages,
+    registration_pages,
+    run_pages,
+    model_pages,
+    work,
+    contents,
+    landing,
+)
 for module in MODULES:
     pages_router.include_router(module.router)
 

@@ -26,7 +26,14 @@ SHORTEST, LONGEST = 3, 2000
 def list_pipelines(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
     """List pipelines, each with how its newest version stands."""
     found = certificate_register.pipeline_list(catalogue, principal, cursor=cursor)
-    return page(request, "pipelines.html", principal, page=found, policy=catalogue.settings.uncertified)
+    return page(
+        request,
+        "pipelines.html",
+        principal,
+        page=found,
+        policy=catalogue.settings.uncertified,
+        may_register=principal.everywhere(Permission.REGISTER_PIPELINE),
+    )
 
 
 @router.get("/pipelines/{id}")

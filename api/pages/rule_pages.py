@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.access import Permission
+from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import records, rule_evaluation, rules
@@ -23,9 +23,12 @@ OUTCOMES = {"fires": "fires", "unchanged": "unchanged", "does-not-match": "does_
 @router.get("/rules")
 def list_rules(request: Request, catalogue: Open, principal: Caller, cursor: str | None = None) -> Response:
     """List the rules."""
-    return page(
-        request, "rules.html", principal, page=records.listing(catalogue, principal, "Rule", cursor=cursor, limit=100)
-    )
+    found = records.listing(catalogue, principal, "Rule", cursor=cursor, limit=100)
+    return page(request, "rules.html", principal, page=found, may_add=_may_add(principal))
+
+
+def _may_add(principal: Principal) -> bool:
+    return all(principal.datasets(each) != frozenset() for each in (Permission.RUN, Permission.FREEZE))
 
 
 @router.get("/rules/{id}")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.dependencies import Caller, Open
 from api.operations import audit, lineage, records
-from api.pages import rule_pages, task_pages
+from api.pages import rule_add_pages, rule_pages, task_pages
 from api.pages.rendering import names_of, page
 from api.pages.resting import of_tasks
 from api.wire import record_body
@@ -17,6 +17,7 @@ LISTED = 500
 """Records of a lineage that its table has."""
 router.include_router(task_pages.router)
 router.include_router(rule_pages.router)
+router.include_router(rule_add_pages.router)
 
 
 @router.get("/lineage/{id:path}")

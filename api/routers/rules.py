@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.dependencies import Caller, Cursor, Limit, Open
-from api.operations import records, rule_evaluation, rules
-from api.schemas import AddRule, Listing, RecordAnswer
+from api.operations import records, rule_evaluation, rule_previews, rules
+from api.schemas import AddRule, Listing, PreviewRule, RecordAnswer, RulePreview
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 
@@ -17,6 +17,12 @@ router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 def add(body: AddRule, catalogue: Open, principal: Caller) -> Any:
     """Make a rule: when a version of a dataset comes in, whoever fulfils the condition is given to the pipeline."""
     return rules.add(catalogue, principal, **body.model_dump())
+
+
+@router.post("/preview", response_model=RulePreview)
+def preview(body: PreviewRule, catalogue: Open, principal: Caller) -> Any:
+    """Say whom a rule would fire for if every dataset came in now, and whom not; nothing is made."""
+    return rule_previews.preview(catalogue, principal, **body.model_dump())
 
 
 @router.get("", response_model=Listing)

@@ -22,22 +22,29 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="rule")
 
 
+When = Annotated[str, typer.Option(metavar="CQL2", help="Condition on participants.")]
+Param = Annotated[list[str] | None, typer.Option(metavar="K=V", help="Parameter, repeatable.")]
+Select = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=CQL2", help="Condition on images for an input; repeatable.")
+]
+Choose = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=RULE", help="Of several images: one, all, first, last, each; repeatable."),
+]
+
+
 @group.command()
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and hyphens.")],
-    when: Annotated[str, typer.Option(metavar="CQL2", help="Condition on participants.")],
+    when: When,
     run: Annotated[str, typer.Option(metavar="PIPELINE", help="Name (its newest version then), series or version.")],
-    param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="Parameter, repeatable.")] = None,
-    select: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=CQL2", help="Condition on images for an input; repeatable.")
-    ] = None,
-    choose: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=RULE", help="Of several images: one, all, first, last, each; repeatable."),
-    ] = None,
+    param: Param = None,
+    select: Select = None,
+    choose: Choose = None,
     runner: Annotated[str | None, typer.Option(help="Runner; unset: the catalogue's own.")] = None,
     existing: Annotated[bool, typer.Option(help="Act on what is there already, too.")] = False,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Make it, and let it not act yet.")] = False,
 ) -> None:
     """Make a rule: when a version of a dataset comes in, whoever fulfils the condition is given to the pipeline."""
     session = session_of(context)
@@ -50,10 +57,43 @@ def add(
         "choose": named_values(choose, "--choose"),
         "runner": runner,
         "existing": existing,
+        "enabled": not disabled,
     }
     with session.client() as client:
         made = client.post("rules", body)
     session.output.answer(made, lambda people: people.say(f"Rule {made['name']}, id {made['id']}"))
+
+
+@group.command()
+def preview(
+    context: typer.Context,
+    when: When,
+    run: Annotated[str | None, typer.Option(metavar="PIPELINE", help="Look also whether this can be run so.")] = None,
+    param: Param = None,
+    select: Select = None,
+    choose: Choose = None,
+) -> None:
+    """Show whom a rule would fire for if every dataset came in now, and whom not; nothing is made."""
+    session = session_of(context)
+    body = {
+        "when": when,
+        "pipeline": run,
+        "parameters": named_values(param, "--param"),
+        "select": named_values(select, "--select"),
+        "choose": named_values(choose, "--choose"),
+    }
+    with session.client() as client:
+        found = client.post("rules/preview", body)
+    session.output.answer(found, lambda people: _previewed(people, found))
+
+
+def _previewed(people: People, found: dict[str, Any]) -> None:
+    people.say(f"It would fire for {found['fires']:,} of {found['participants']:,} participants.")
+    people.table(found["datasets"], ["title", "fires", "does_not_match"])
+    if found["fails"]:
+        people.table(found["fails"], ["condition", "participants"])
+    if found["fails_as_a_whole"]:
+        people.say(f"{found['fails_as_a_whole']:,} more meet each condition by itself, and not all in one.")
 
 
 @group.command("list")
