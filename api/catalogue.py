@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api.access import Role
+from api.batch_memory import BatchMemory
 from api.engines import (
     create_repository,
     is_catalogue,
@@ -61,6 +62,7 @@ class Catalogue:
     task_news: TaskNews = field(default_factory=TaskNews)
     paces: Paces = field(default_factory=Paces)
     model_memory: ModelMemory = field(default_factory=ModelMemory)
+    batch_memory: BatchMemory = field(default_factory=BatchMemory)
     before_close: list[Callable[[], None]] = field(default_factory=list)
     rebuilding: Rebuilding = field(default_factory=Rebuilding)
     _search: SearchIndex | None = None

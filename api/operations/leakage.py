@@ -14,7 +14,7 @@ from api.access import Permission, Principal, governing
 from api.catalogue import Catalogue
 from api.operations.planning import Plan, PlannedTask
 from catalog.leakage.exposure import Exposure, Finding, State
-from catalog.leakage.people import Relation, Ties, ties_of
+from catalog.leakage.people import Relation, Ties, identity_path, ties_of
 from catalog.leakage.scans import scans_of
 from catalog.model import Record
 from executors.pipelines.descriptor import PipelineDescriptor
@@ -25,7 +25,7 @@ PATHS: Final = 3
 REASON: Final = "leakage"
 """Reason of a task that was not let start because of it."""
 SOMEBODY: Final = "somebody you may not see"
-_SAID: Final = {
+SAID: Final = {
     Relation.PARTICIPANT: "in its training",
     Relation.PERSON: "in its training under another record",
     Relation.CONTENT: "with the very scan of somebody in its training",
@@ -156,7 +156,16 @@ class Judge:
             self._ties.update(ties_of(missing, self._catalogue.repository))
 
     def path(self, finding: Finding) -> list[str]:
-        """Return the way from somebody in the training to the model that is used: scan, training task, models."""
+        """Return the way from a participant to the model that is used.
+
+        The person's records from the one that is used to the one in the training, then scan, training task, models.
+        """
+        known_as = [finding.trained_on]
+        if finding.relation is Relation.PERSON:
+            known_as = identity_path(finding.participant, finding.trained_on, self._catalogue.repository)
+        return [*known_as[:-1], *self._training_path(finding)]
+
+    def _training_path(self, finding: Finding) -> list[str]:
         first = self._memory.models[finding.chain[0]]
         for run in first.document["trainings"]:
             task = self._catalogue.repository.get(run["task"])
@@ -179,7 +188,7 @@ def said(catalogue: Catalogue, verdict: Verdict) -> str:
     if verdict.state is State.CLEAN:
         return f"none of the participants has to do with the training of {labels}"
     if verdict.state is State.SHARED:
-        parts = [f"{number} {_SAID[Relation(name)]}" for name, number in verdict.relations().items()]
+        parts = [f"{number} {SAID[Relation(name)]}" for name, number in verdict.relations().items()]
         return f"{verdict.shared} of the {verdict.people} participants that {labels} is used on: {', '.join(parts)}"
     doubts = []
     if verdict.unknown:

@@ -9,18 +9,19 @@ from statistics import median
 from typing import Any, Final
 
 from api.access import Principal
+from api.batch_memory import Judged
 from api.catalogue import Catalogue
 from api.operations import certificates, records
 from api.operations.batch_work import task_document
 from api.operations.chosen_resources import with_chosen
 from api.operations.input_files import PlannedInput
 from api.operations.leakage import screened
+from api.operations.leakage_sums import WORST, leakage_sum, strongest
 from api.operations.planning import Plan, PlannedTask
 from api.operations.reuse import reused
 from api.operations.submissions import Request, Submission, checked, standing_members
 from api.operations.task_specs import state_node
 from api.task_paces import duration_of
-from catalog.leakage.exposure import State
 from executors.states import TaskState
 from ontology.errors import InvalidRequestError
 from ontology.identifiers import new_iri
@@ -31,7 +32,7 @@ NAMED: Final = 100
 """Tasks, and participants on whom it cannot run, that a plan names."""
 SAMPLE: Final = 50
 """Tasks of the same version that are read to learn how long one takes."""
-_WORST: Final = (State.SHARED, State.UNKNOWN, State.CLEAN)
+_ORDER: Final = [state.value for state in WORST]
 
 
 def plan_run(catalogue: Catalogue, principal: Principal, asked: Request) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def plan_run(catalogue: Catalogue, principal: Principal, asked: Request) -> dict
         "refused_count": len(plan.refused),
         "refused": [_refusal(item) for item in plan.refused[:NAMED]],
         "reasons": _reasons(plan.refused),
-        "leakage": _leakage(plan),
+        "leakage": _leakage(catalogue, plan, unplanned=len(submission.members) - len(looked_at)),
         "reused_count": _reused(catalogue, principal, plan.tasks, common) if asked.reuse and admitted else None,
         "unregistered": _unregistered(plan.tasks),
         "resources": asdict(with_chosen(submission.descriptor.resources, common.get("resources"))),
@@ -112,22 +113,32 @@ def _reasons(refused: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"field": field, "detail": detail, "count": count} for (field, detail), count in counted.most_common()]
 
 
-def _leakage(plan: Plan) -> dict[str, Any] | None:
-    """Return the worst that was found of models among the inputs; None where no task uses one."""
-    found = [task.leakage for task in plan.tasks if task.leakage]
-    found += [item["leakage"] for item in plan.refused if item.get("leakage")]
+def _leakage(catalogue: Catalogue, plan: Plan, *, unplanned: int) -> dict[str, Any] | None:
+    """Return what was found of models among the inputs of all tasks; None where no task uses one.
+
+    Args:
+        catalogue: The catalogue.
+        plan: The tasks that were planned.
+        unplanned: Participants that were not looked at.
+    """
+    found = [(task.participant, task.leakage) for task in plan.tasks if task.leakage]
+    found += [(item.get("participant"), item["leakage"]) for item in plan.refused if item.get("leakage")]
     if not found:
         return None
-    order = [state.value for state in _WORST]
-    worst = min(found, key=lambda member: order.index(member["state"]))
-    return {
-        "state": worst["state"],
-        "policy": worst["policy"],
-        "decisions": dict(Counter(member["decision"] for member in found)),
-        "states": dict(Counter(member["state"] for member in found)),
-        "reason": worst["reason"],
-        "paths": worst["paths"],
-    }
+    judged = [(None, Judged.of(member)) for _, member in found]
+    looked_at = len(plan.tasks) + len(plan.refused)
+    worst = min((member for _, member in found), key=lambda member: _ORDER.index(member["state"]))
+
+    def way(place: int, relation: str) -> Mapping[str, Any] | None:
+        return next((path for path in found[place][1]["paths"] if path["relation"] == relation), None)
+
+    told = leakage_sum(catalogue, judged, looked_at=looked_at, size=looked_at + unplanned, way=way) or {}
+    for each in told["relations"]:
+        whose = [who for (who, _), (_, one) in zip(found, judged, strict=True) if strongest(one) == each["relation"]]
+        each["participants"] = [who for who in whose if who][:NAMED]
+    # What is found of one task is said of it in more words than a sum has.
+    one = {"reason": worst["reason"]} if len(found) == 1 else {}
+    return {**told, **one, "policy": worst["policy"], "paths": worst["paths"]}
 
 
 def _reused(catalogue: Catalogue, principal: Principal, tasks: Sequence[PlannedTask], common: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import batches, certificates, records
+from api.operations.batch_sums import sums
 from api.operations.batch_words import summary
 from api.operations.batch_work import fresh_attempt, queued_put, submit_batch, task_document
 from api.operations.batches import change_batch
@@ -117,10 +118,10 @@ def _by_input(files: Sequence[PlannedInput]) -> Iterable[tuple[str, list[Planned
 
 
 def show(catalogue: Catalogue, principal: Principal, reference: str) -> dict[str, Any]:
-    """Return a task with inputs, outputs and record; or a batch with the state of each of its tasks."""
+    """Return a task with inputs, outputs and record; or a batch with its first items, and all of them summed up."""
     record = records.find(catalogue, principal, reference, types=TASKS)
     if record.type == "TaskBatch":
-        return batches.body(catalogue, principal, record)
+        return {**batches.body(catalogue, principal, record), **sums(catalogue, principal, record)}
     return with_openings(record_body(record, principal))
 
 

@@ -15,7 +15,8 @@ from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Cursor, Limit, Open, record_answer
 from api.live import Live, Place
-from api.operations import batches, records, run_plans, tasks
+from api.operations import batch_items, records, run_plans, tasks
+from api.operations.batch_items import Wanted
 from api.operations.submissions import Request as RunRequest
 from api.schemas import Listing, RecordAnswer, RunPipeline, RunPlan
 
@@ -27,6 +28,11 @@ Stream = Annotated[str, Query(pattern="^(stdout|stderr)$")]
 Wait = Annotated[float, Query(ge=0, le=60, description="Wait at most so many seconds for it to end.")]
 State = Annotated[str | None, Query(description="Only those in this state, by its TES name.")]
 ItemState = Annotated[str | None, Query(description="As above, or `REFUSED`: those that could not become tasks.")]
+Verdict = Annotated[str | None, Query(description="Only those of this leakage: `clean`, `unknown` or `shared`.")]
+Related = Annotated[
+    str | None, Query(description="Only those whose people have this relation to a training, as the closest.")
+]
+Reason = Annotated[str | None, Query(description="Only those that ended for this reason, or with this field at fault.")]
 After = Annotated[str | None, Query(description="Id of the last event that was seen; the header comes first.")]
 
 
@@ -76,10 +82,19 @@ async def show(id: str, catalogue: Open, principal: Caller, request: Request, wa
 
 @router.get("/{id}/items", response_model=Listing)
 def items(
-    id: str, catalogue: Open, principal: Caller, state: ItemState = None, cursor: Cursor = None, limit: Limit = 100
+    id: str,
+    catalogue: Open,
+    principal: Caller,
+    state: ItemState = None,
+    leakage: Verdict = None,
+    relation: Related = None,
+    reason: Reason = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Any:
-    """List the items of a batch in the order of its cohort."""
-    return batches.items(catalogue, principal, id, state=state, cursor=cursor, limit=limit)
+    """List the items of a batch in the order of its cohort, all or those that fulfil what is asked for."""
+    wanted = Wanted(state=state, leakage=leakage, relation=relation, reason=reason)
+    return batch_items.items(catalogue, principal, id, wanted, cursor=cursor, limit=limit)
 
 
 @router.post("/{id}/cancel", response_model=RecordAnswer)

@@ -23,6 +23,9 @@ def _remarks(body: Mapping[str, Any]) -> Iterator[str]:
     for remark in body.get("remarks") or ():
         certifiable = standing.get("state") != "certified" and remark.startswith(f"{name} is {standing.get('state')}:")
         yield f"{remark.rstrip('.')}. Certify it: sillage pipeline certify {name}" if certifiable else remark
+    found = body.get("leakage") if body.get("type") == "TaskBatch" else None
+    if found and found["state"] != "clean":
+        yield f"Leakage {found['state']}: {found['reason']}"
 
 
 def tell_waiting(session: Session, body: Mapping[str, Any]) -> None:

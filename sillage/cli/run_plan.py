@@ -29,6 +29,20 @@ def planned(people: People, plan: Mapping[str, Any]) -> None:
     people.say("Nothing was started." if plan["starts"] else "Nothing was started, and as it is nothing would be.")
 
 
+def leakage(found: Mapping[str, Any]) -> list[str]:
+    """Return what was found of leakage in several items, with the way for each kind."""
+    said = [f"Leakage: {found['state']}, {found['reason']}."]
+    for each in found["relations"]:
+        if each["path"]:
+            nodes = " -> ".join(_node(node) for node in each["path"]["nodes"])
+            said.append(f"  {each['items']} {each['said']}, such as: {nodes}")
+    return said
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    return f"{node['type'].lower()} {short(node['id'])}" if node["id"] else str(node["label"])
+
+
 def _sentences(plan: Mapping[str, Any]) -> list[str]:
     said = []
     if plan["looked_at"] < plan["participants"]:
@@ -37,7 +51,7 @@ def _sentences(plan: Mapping[str, Any]) -> list[str]:
         said.append(f"{plan['reused_count']} of them would take over what is done.")
     said.append(f"Certificate: {plan['certificate']['state']}, {plan['certificate']['reason']}.")
     if plan["leakage"]:
-        said.append(f"Leakage: {plan['leakage']['state']}, {plan['leakage']['reason']}.")
+        said += leakage(plan["leakage"])
     if plan["unregistered"]:
         said.append(f"Registered when it starts: {', '.join(plan['unregistered'])}.")
     if plan["usual"]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ontology.errors import InvalidRequestError
+from sillage.cli.batch_sums import shown, summed
 from sillage.cli.datasets import Cursor, Id, Limit
 from sillage.cli.live_view import LiveView
 from sillage.cli.output import People, short
@@ -126,11 +127,12 @@ def list_(
 
 @group.command()
 def show(context: typer.Context, id: Id) -> None:
-    """Show a task or a batch, with inputs, outputs and the record of the run."""
+    """Show a task, with inputs, outputs and the record of the run; or a batch, summed up."""
     session = session_of(context)
     with session.client() as client:
         body = client.get(f"tasks/{segment(id)}")
-    session.output.answer(body, lambda people: people.fields(body))
+    tell = shown if body["type"] == "TaskBatch" else People.fields
+    session.output.answer(body, lambda people: tell(people, body))
 
 
 @group.command()
@@ -140,11 +142,15 @@ def items(
     cursor: Cursor = None,
     limit: Limit = 100,
     state: Annotated[str | None, typer.Option(help="Only items in this state, or REFUSED.")] = None,
+    leakage: Annotated[str | None, typer.Option(help="Only items of this leakage: clean, unknown, shared.")] = None,
+    relation: Annotated[str | None, typer.Option(help="Only items so related to a training.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only items that ended for this reason.")] = None,
 ) -> None:
     """List the items of a batch, one for each participant."""
     session = session_of(context)
+    wanted = {"state": state, "leakage": leakage, "relation": relation, "reason": reason}
     with session.client() as client:
-        body = client.get(f"tasks/{segment(id)}/items", cursor=cursor, limit=limit, state=state)
+        body = client.get(f"tasks/{segment(id)}/items", cursor=cursor, limit=limit, **wanted)
     columns = ["item", "participant", "detail"] if state == "REFUSED" else ["id", "item", "state", "label", "reason"]
     session.output.answer(body, lambda people: people.listing(body, columns))
 
@@ -269,6 +275,7 @@ def _finished(people: People, body: dict[str, Any], *, told: Collection[str] = (
         if body["next"]:
             people.say(f"... the first {len(body['items'])}; all: sillage task items {short(body['id'])}")
         people.table(body["refused"], ["item", "participant", "detail"])
+        summed(people, body)
         reused = f", {body['reused_count']} of them reused" if body["reused_count"] else ""
         refused = f", {body['refused_count']} could not be run" if body["refused_count"] else ""
         done = f"{body['complete']} of {body['total']} tasks complete{reused}{refused}"
