@@ -154,11 +154,14 @@ def counts(catalogue: Catalogue, batch: str) -> dict[TaskState, int]:
 
 
 def state_of(document: Mapping[str, Any], counted: Mapping[TaskState, int]) -> TaskState:
-    """Return the state of a batch, told from its record and the states of its tasks."""
-    unfinished = sum(number for state, number in counted.items() if not state.is_final)
-    more = document["position"] < document["size"] and document["phase"] == Phase.PLANNING
+    """Return the state of a batch, told from its record and the states of its tasks.
+
+    It is final once the end of the batch is on the ledger, and not a moment before: nothing follows by itself then. A
+    task that moves while the states are counted one after the other may be missing from the counts: it has not ended.
+    """
+    ended = sum(number for state, number in counted.items() if state.is_final)
     canceled = bool(document["canceling"])
-    if unfinished or document.get("retry_before") is not None or (more and not canceled):
+    if document["phase"] != Phase.ENDED or ended < document["planned"]:
         begun = any(state is not TaskState.QUEUED for state in counted)
         return TaskState.CANCELING if canceled else TaskState.RUNNING if begun else TaskState.QUEUED
     if canceled and (document["position"] < document["size"] or counted.get(TaskState.CANCELED)):
