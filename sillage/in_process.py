@@ -9,7 +9,7 @@ import asyncio
 import gc
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 BASE_URL = "http://sillage.local"
+LET_GO_S = 5.0
+"""How long the end of requests that are under way is waited for when the application is shut down."""
 
 
 class _Body(httpx.SyncByteStream):
@@ -42,6 +44,7 @@ class InProcessTransport(httpx.BaseTransport):
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sillage-app", daemon=True)
         self._thread.start()
@@ -68,6 +71,11 @@ class InProcessTransport(httpx.BaseTransport):
         gone: threading.Event,
         head: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]],
     ) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs belongs to a task
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start" and not head.done():
                 head.set_result((message["status"], list(message.get("headers", ()))))
@@ -87,9 +95,10 @@ class InProcessTransport(httpx.BaseTransport):
             chunks.put(None)
 
     def close(self) -> None:
-        """Shut the application down: tasks are handed over, files released."""
+        """Shut the application down: answers that nobody reads are ended, tasks handed over, files released."""
         if self._loop.is_running():
             try:
+                self._run(_end(self._under_way))
                 self._run(self._lifespan.__aexit__(None, None, None))
             finally:
                 self._stop()
@@ -98,9 +107,21 @@ class InProcessTransport(httpx.BaseTransport):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _stop(self) -> None:
+        # What only waits must not be found by whoever collects garbage: it could not end there.
+        self._run(_end(asyncio.all_tasks(self._loop)))
+        self._run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end, but not for ever: a thread that one of them waits for is not cancelled."""
+    others = [task for task in tasks if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LET_GO_S)
 
 
 def _receiver(body: bytes, gone: threading.Event) -> Callable[[], Awaitable[dict[str, Any]]]:

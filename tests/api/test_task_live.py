@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.catalogue import Catalogue
-from api.live import KEPT_BYTES, Live, Place, Tail
+from api.live import KEPT_BYTES, Live, Place, Tail, Watched
 from ontology.errors import InvalidRequestError
 from sillage.client import Client, ProblemError
+from tests.api.conftest import HELD, let_go
 
-TALK = "for i in 1 2 3 4; do echo line $i; echo bad $i >&2; sleep 0.3; done; printf 'no end'\n"
+TALK = f"echo line 1; echo bad 1 >&2; {HELD}for i in 2 3 4; do echo line $i; echo bad $i >&2; done; printf 'no end'\n"
+"""Prints on both streams, waits until it is told to go on, and prints the rest."""
 
 
 @pytest.fixture
 def talking(client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], bubblewrap: str) -> str:
-    """Submit a task that prints on both streams for a second."""
+    """Submit a task that prints on both streams, and the rest when it is told to go on."""
     register_copy(TALK)
     return submit(client, registered)
 
@@ -35,8 +38,13 @@ def said(events: list[tuple[str, dict[str, Any]]], stream: str) -> str:
     return "".join(data["text"] for name, data in events if name == "log" and data["stream"] == stream)
 
 
-def test_a_task_is_followed_to_its_end(client: Client, talking: str) -> None:
-    events = list(client.events(talking))
+def test_a_task_is_followed_to_its_end(client: Client, catalog: Path, talking: str) -> None:
+    events, held = [], True
+    for event in client.events(talking):
+        events.append(event)
+        if held and (said(events, "stdout"), said(events, "stderr")) == ("line 1\n", "bad 1\n"):
+            let_go(catalog, talking)
+            held = False
     assert said(events, "stdout") == "line 1\nline 2\nline 3\nline 4\nno end"
     assert said(events, "stderr") == "bad 1\nbad 2\nbad 3\nbad 4\n"
     states = [data["state"] for name, data in events if name == "state"]
@@ -46,7 +54,8 @@ def test_a_task_is_followed_to_its_end(client: Client, talking: str) -> None:
     assert all(set(data) >= {"wall_s", "cpu_s", "rss_bytes", "processes"} for name, data in events if name == "usage")
 
 
-def test_who_comes_back_gets_the_rest_and_nothing_twice(client: Client, talking: str) -> None:
+def test_who_comes_back_gets_the_rest_and_nothing_twice(client: Client, catalog: Path, talking: str) -> None:
+    let_go(catalog, talking)
     client.wait(talking)
     events = list(client.events(talking, after="1:7:0"))
     assert said(events, "stdout") == "line 2\nline 3\nline 4\nno end"
@@ -80,8 +89,9 @@ def test_a_tail_keeps_the_newest_bytes_and_knows_where_they_begin() -> None:
 
 
 def test_lines_are_for_who_may_read_the_data_and_reading_them_is_on_the_ledger(
-    client: Client, talking: str, registered: dict[str, Any], somebody: Callable[..., Client]
+    client: Client, catalog: Path, talking: str, somebody: Callable[..., Client]
 ) -> None:
+    let_go(catalog, talking)
     client.wait(talking)
     reader = somebody("reader")
     assert not [name for name, _ in reader.events(talking) if name == "log"]
@@ -94,21 +104,13 @@ def test_lines_are_for_who_may_read_the_data_and_reading_them_is_on_the_ledger(
 
 
 def test_many_followers_cost_one_look(
-    client: Client,
-    registered: dict[str, Any],
-    register_copy: Callable[..., Any],
-    bubblewrap: str,
-    monkeypatch: pytest.MonkeyPatch,
+    client: Client, catalog: Path, talking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register_copy("echo one; sleep 1; echo two\n")
-    task = submit(client, registered)
     catalogue: Catalogue = client._transport._app.state.catalogue  # type: ignore[union-attr]
-    record = catalogue.repository.get(task)
-    looks: list[int] = []
-    from api import live
-
-    real = live.Watched._look
-    monkeypatch.setattr(live.Watched, "_look", lambda self, attempt: (looks.append(1), real(self, attempt))[1])
+    record = catalogue.repository.get(talking)
+    looking: list[Watched] = []
+    real = Watched._look
+    monkeypatch.setattr(Watched, "_look", lambda self, attempt: (looking.append(self), real(self, attempt))[1])
 
     async def follow(hub: Live) -> str:
         return "".join([event async for event in hub.events(record, Place(), logs=True)])
@@ -117,15 +119,28 @@ def test_many_followers_cost_one_look(
         hub = Live(catalogue)
         leaving = asyncio.create_task(follow(hub))
         followers = [asyncio.create_task(follow(hub)) for _ in range(30)]
-        await asyncio.sleep(0.2)
+        while not looking or looking[0].followers < 31:
+            await asyncio.sleep(0.01)
         leaving.cancel()
+        let_go(catalog, talking)
         seen = await asyncio.gather(*followers)
         assert hub._watched == {}
         return seen
 
     seen = asyncio.run(crowd())
-    assert all("one" in text and "two" in text and text.rstrip().count("event: end") == 1 for text in seen)
-    assert len(looks) < 60
+    assert all("line 1" in text and "no end" in text and text.count("event: end") == 1 for text in seen)
+    assert len(set(looking)) == 1
+
+
+def test_a_service_that_stops_leaves_nothing_of_who_followed(client: Client, catalog: Path, talking: str) -> None:
+    following = client.events(talking)
+    assert next(following)[0] == "state"
+    let_go(catalog, talking)
+    transport: Any = client._transport
+    client.close()
+    assert asyncio.all_tasks(transport._loop) == set()
+    assert not transport._thread.is_alive()
+    following.close()  # type: ignore[attr-defined]
 
 
 def test_a_batch_is_followed_by_its_numbers(
