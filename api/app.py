@@ -23,6 +23,7 @@ from api.routers import (
     cohort_objects,
     cohorts,
     identifiers,
+    identity,
     maintenance,
     models,
     pipeline_versions,
@@ -39,6 +40,7 @@ VERSION = "0.1.0"
 ROUTERS = (
     service,
     catalog,
+    identity,
     cohorts,
     cohort_objects,
     pipelines,

@@ -1,7 +1,8 @@
 """What a process remembers of models, so that leakage is decided without reading the same again for every task.
 
 All of it follows from the ledger. Before it is used, the records that were written since the last time are looked at:
-a changed participant may be known as somebody's sister now, and a new model may be what a file has been all along.
+a changed participant may be known as somebody's sister now, two records may have been said to be one person, and a new
+model may be what a file has been all along.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from catalog.cohorts.identity import TYPE as IDENTITY_LINK
 from catalog.leakage.ancestry import Ancestry, Reach
 from catalog.leakage.exposure import Exposure, exposure_of
 from catalog.leakage.scans import scans_of
@@ -57,7 +59,7 @@ class ModelMemory:
                 if record.type == "Model":
                     self.models[record.id] = record
                     self.by_digest[str(record.document.get("digest"))] = record.id
-                if record.type in ("Model", "Participant"):
+                if record.type in ("Model", "Participant", IDENTITY_LINK):
                     self._exposures.clear()
                     self._scans.clear()
                 elif record.type == "Acquisition" and not record.document.get("derived"):

@@ -16,10 +16,10 @@ from ontology.identifiers import is_record_iri
 from ontology.namespaces import DERIVED_FROM
 
 PARTICIPANT_LEVEL = frozenset({"Participant", "Acquisition", "Entity", "File"})
-LISTS_PARTICIPANTS = frozenset({"Cohort", "Split"})
+LISTS_PARTICIPANTS = frozenset({"Cohort", "Split", "IdentityLink"})
 """Not about one participant, but saying who is in them."""
 PRIVATE = frozenset({"Token", "Grant"})
-OF_SEVERAL_DATASETS = frozenset({"Cohort", "Split", "Task", "TaskBatch", "RuleEvaluation", "Model"})
+OF_SEVERAL_DATASETS = frozenset({"Cohort", "Split", "Task", "TaskBatch", "RuleEvaluation", "Model", "IdentityLink"})
 """Read by whoever may read all the datasets that they rest on, which no index of the repository answers."""
 GOVERNED = PARTICIPANT_LEVEL | {"Dataset", "DatasetVersion"}
 

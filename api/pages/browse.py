@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from api.access import Permission
 from api.dependencies import Caller, Open
-from api.operations import datasets, records, terms
+from api.operations import datasets, identity_links, records, terms
 from api.pages.rendering import can_read_data, identifier_of, page, pictures_of, titles_of
 from api.pages.resting import made_by
 from api.wire import record_body
@@ -87,16 +87,18 @@ def show_dataset(request: Request, id: str, catalogue: Open, principal: Caller, 
 
 @router.get("/participants/{id}")
 def show_participant(request: Request, id: str, catalogue: Open, principal: Caller) -> Response:
-    """Show a participant: properties with terms, and acquisitions, derived ones too."""
+    """Show a participant: properties with terms, who else is the same person, and acquisitions, derived ones too."""
     body = records.show(catalogue, principal, id, types=frozenset({"Participant"}))
     acquisitions = records.about(catalogue, principal, body["id"])
+    same = identity_links.same_as(catalogue, principal, body["id"])
     return page(
         request,
         "participant.html",
         principal,
         r=body,
         acquisitions=acquisitions,
-        titles=titles_of(catalogue, [body["dataset"]]),
+        same=same,
+        titles=titles_of(catalogue, [body["dataset"], *(each["dataset"] for each in same)]),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from catalog.cohorts.freezing import sha256_of_json
+from catalog.cohorts.identity import END_PREDICATES
 from catalog.model import Record
 from catalog.repository import Repository
 from catalog.search.names import Level, canonical_name, fold
@@ -83,8 +84,8 @@ RELATIVE: Final = frozenset(
 """Their value may name other participants of the same dataset."""
 PERSON: Final = frozenset({"guid", "subject_guid", "subjectkey"})
 """Identifiers that mean the same person in every dataset."""
-SAME_PERSON: Final = ("prov:alternateOf", "owl:sameAs", SPECIALIZATION_OF)
-"""Edges between records of one person, in either direction."""
+SAME_PERSON: Final = ("prov:alternateOf", "owl:sameAs", SPECIALIZATION_OF, *END_PREDICATES)
+"""Edges between records of one person, in either direction; or from a statement that they are to both of them."""
 
 _NOBODY: Final = frozenset(
     [
@@ -126,7 +127,7 @@ class Kinship:
         groups: Each sorted; in the order of their first member. Everybody is in exactly one.
         asked: The properties that were to keep people together; None for :data:`FAMILY` and :data:`RELATIVE`.
         properties: Property to how many members have a value of it that was used.
-        edges: How many edges between records of one person were used.
+        edges: How many edges between records of one person, or statements that they are one, were used.
     """
 
     groups: tuple[tuple[str, ...], ...]
@@ -261,7 +262,8 @@ def _join_records(union: _Union, participants: Sequence[str], repository: Reposi
         batch, waiting = waiting[:_CHUNK], waiting[_CHUNK:]
         for edge in [*repository.edges_from(batch, SAME_PERSON), *repository.edges_to(batch, SAME_PERSON)]:
             union.join(edge.source, edge.target)
-            used.add((edge.source, edge.predicate, edge.target))
+            stated = edge.predicate in END_PREDICATES
+            used.add((edge.source,) if stated else (edge.source, edge.predicate, edge.target))
             fresh = {edge.source, edge.target} - known
             known |= fresh
             waiting += sorted(fresh)

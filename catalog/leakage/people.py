@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from catalog.cohorts.identity import END_PREDICATES
 from catalog.cohorts.kinship import SAME_PERSON, bonds
 from catalog.model import Record
 from catalog.repository import Repository
@@ -76,6 +77,61 @@ def _linked(participants: Collection[str], repository: Repository) -> dict[str, 
     for iri in known:
         together.setdefault(groups.top(iri), set()).add(iri)
     return {iri: frozenset(together[groups.top(iri)]) for iri in participants}
+
+
+def identity_path(participant: str, trained_on: str, repository: Repository) -> list[str]:
+    """Return the records of one person over which a participant is somebody in a training, from one to the other.
+
+    Statements that two records are one person are gone over and not named. Where an identifier, such as ``guid``, is
+    all that connects the two, nothing lies between them, and the path is the one in the training alone.
+    """
+    here = _reached(participant, repository)
+    if trained_on in here:
+        return _back(here, trained_on)
+    there = _reached(trained_on, repository)
+    said = _said({*here, *there}, repository)
+    names = {name: iri for iri in reversed(there) for is_person, name in said.get(iri, ()) if is_person}
+    for iri in here:
+        met = next((names[name] for is_person, name in said.get(iri, ()) if is_person and name in names), None)
+        if met is not None:
+            way = [*_back(here, iri), *reversed(_back(there, met))]
+            return way if len(way) > 2 else [trained_on]
+    return [trained_on]
+
+
+def _reached(start: str, repository: Repository) -> dict[str, str | None]:
+    """Return the records of a participant's person, the nearest first, each to the one before it on the way there."""
+    before: dict[str, str | None] = {start: None}
+    wave = [start]
+    while wave:
+        onward: list[str] = []
+        for one, two in _steps(wave, repository):
+            for known, fresh in ((one, two), (two, one)):
+                if known in before and fresh not in before:
+                    before[fresh] = known
+                    onward.append(fresh)
+        wave = onward
+    return before
+
+
+def _steps(wave: list[str], repository: Repository) -> list[tuple[str, str]]:
+    """Return the pairs of records of one person of which one is in a wave."""
+    edges = [*repository.edges_from(wave, SAME_PERSON), *repository.edges_to(wave, SAME_PERSON)]
+    links = sorted({edge.source for edge in edges if edge.predicate in END_PREDICATES})
+    ends: dict[str, list[str]] = {}
+    for edge in repository.edges_from(links, END_PREDICATES) if links else ():
+        ends.setdefault(edge.source, []).append(edge.target)
+    pairs = [(pair[0], pair[1]) for pair in ends.values() if len(pair) > 1]
+    return sorted({*pairs, *((edge.source, edge.target) for edge in edges if edge.predicate not in END_PREDICATES)})
+
+
+def _back(before: Mapping[str, str | None], reached: str) -> list[str]:
+    """Return the way to a record from where it began."""
+    way, at = [reached], before[reached]
+    while at is not None:
+        way.append(at)
+        at = before[at]
+    return way[::-1]
 
 
 def _said(ids: Collection[str], repository: Repository) -> Mapping[str, list[tuple[bool, Hashable]]]:

@@ -20,6 +20,7 @@ from sillage.cli import (
     datasets,
     identifiers,
     models,
+    participants,
     pipeline_versions,
     pipelines,
     rules,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for group in (
     datasets,
+    participants,
     terms,
     cohorts,
     pipelines,
