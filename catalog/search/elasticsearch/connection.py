@@ -5,6 +5,7 @@ The library is imported when a connection is made, never at import.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,21 @@ _CONFLICT: Final = 409
 _GONE: Final = 404
 _INDEX_GONE: Final = "index_not_found_exception"
 """Of an index that is removed while a question is on its way to its shards, with the status 503."""
+_UNAVAILABLE: Final = 503
+_NO_SHARD: Final = "search_phase_execution_exception"
+"""Of a question that found no shard at all, with the status 503."""
+_SHARD_AWAY: Final = frozenset(
+    {
+        "no_shard_available_action_exception",
+        "illegal_index_shard_state_exception",
+        "index_shard_not_started_exception",
+        "index_shard_not_recovering_exception",
+        "index_shard_closed_exception",
+    }
+)
+"""Of an index that another process is just making or removing, and of a server that has just started."""
+_SHARD_SECONDS: Final = 10.0
+_PAUSE: Final = 0.05
 _BUSY: Final = 429
 _REFUSED: Final = (401, 403)
 _FULL: Final = "read-only-allow-delete"
@@ -30,6 +46,10 @@ _FULL: Final = "read-only-allow-delete"
 
 class IndexGoneError(BackendUnavailableError):
     """The index that was asked is not there (any more)."""
+
+
+class ShardAwayError(BackendUnavailableError):
+    """The index is there, and nothing of it answers at this moment."""
 
 
 class IndexExistsError(BackendUnavailableError):
@@ -133,18 +153,34 @@ class Server:
     def ask(self, method: str, path: str, body: Any = None, **parameters: str) -> Any:
         """Send a request and return the body of the answer.
 
+        An index of which nothing answers is most often one that is just being made, or removed: it is asked again for
+        some seconds.
+
         Raises:
             IndexGoneError: There is no such index or document.
+            ShardAwayError: Nothing of the index answers.
             LostRaceError: The document is not what the caller takes it to be.
             StorageFullError: The server's disk is so full that it takes no more writes.
             BackendUnavailableError: The server is away, too slow, refuses the credentials, or cannot answer.
         """
+        until = time.monotonic() + _SHARD_SECONDS
+        while True:
+            try:
+                return self._asked(method, path, body, parameters)
+            except ShardAwayError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE)
+
+    def _asked(self, method: str, path: str, body: Any, parameters: Mapping[str, str]) -> Any:
         if self._closed:
             raise BackendUnavailableError("the search index is closed")
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
         headers = {"accept": "application/json"} | ({} if body is None else {"content-type": kind})
         with self._translated():
-            answer = self._client.perform_request(method, path, params=parameters or None, headers=headers, body=body)
+            answer = self._client.perform_request(
+                method, path, params=dict(parameters) or None, headers=headers, body=body
+            )
         return answer.body
 
     def close(self) -> None:
@@ -177,6 +213,11 @@ def meaning(status: int, body: Any, at: Address) -> SillageError:
         return StorageFullError(
             f"Elasticsearch at {at} takes no more writes: its disk is too full",
             next_step="Free space on the server's disk; until then search answers from what the index has.",
+        )
+    if kind in _SHARD_AWAY or (status, kind) == (_UNAVAILABLE, _NO_SHARD):
+        return ShardAwayError(
+            f"the search index on Elasticsearch at {at} does not answer at this moment ({kind})",
+            next_step="Try again; if it goes on, see the health of the server's indices named sillage-*.",
         )
     if status == _GONE or kind == _INDEX_GONE:
         return IndexGoneError(

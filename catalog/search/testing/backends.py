@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from catalog.search.elasticsearch import ElasticsearchIndex
+from catalog.search.elasticsearch.connection import Limits
 from catalog.search.embedded import EmbeddedIndex
 from catalog.search.index import SearchIndex
 from catalog.search.sqlite import SqlIndex
@@ -23,6 +24,9 @@ Opener = Callable[[Path], SearchIndex]
 ORACLE: Final = "sqlite"
 """The backend whose answers all others must give to the letter."""
 
+PATIENT: Final = Limits(request_seconds=120.0)
+"""For a server that shares a small machine with all else that is tested."""
+
 SERVERS: Final[dict[str, str]] = {}
 """URLs of servers, by backend; to be told before the backend is opened."""
 
@@ -30,7 +34,7 @@ SERVERS: Final[dict[str, str]] = {}
 def _on_elasticsearch(folder: Path) -> SearchIndex:
     """Open an index that stands for a folder; its names begin with ``test-`` and the number of this process."""
     name = f"test-{os.getpid()}-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
-    return ElasticsearchIndex.open(SERVERS["elasticsearch"], SmallTerms(), name=name)
+    return ElasticsearchIndex.open(SERVERS["elasticsearch"], SmallTerms(), name=name, limits=PATIENT)
 
 
 BACKENDS: Final[dict[str, Opener]] = {

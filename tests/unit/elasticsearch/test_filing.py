@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.search.documents import ParticipantDocument
-from catalog.search.elasticsearch.connection import IndexGoneError, LostRaceError, address, meaning
+from catalog.search.elasticsearch.connection import (
+    IndexGoneError,
+    LostRaceError,
+    ShardAwayError,
+    address,
+    meaning,
+)
 from catalog.search.elasticsearch.documents import person_document, read_person
 from catalog.search.elasticsearch.encoding import (
     MAX_TERM,
@@ -130,7 +136,11 @@ def test_addresses_keep_secrets_to_themselves() -> None:
         (409, "version_conflict_engine_exception", "", LostRaceError),
         (404, "index_not_found_exception", "no such index [x]", IndexGoneError),
         (503, "index_not_found_exception", "no such index [x]", IndexGoneError),
-        (503, "no_shard_available_action_exception", "", BackendUnavailableError),
+        (503, "no_shard_available_action_exception", "", ShardAwayError),
+        (503, "illegal_index_shard_state_exception", "CurrentState[RECOVERING]", ShardAwayError),
+        (404, "index_shard_closed_exception", "CurrentState[CLOSED] Closed", ShardAwayError),
+        (503, "search_phase_execution_exception", "all shards failed", ShardAwayError),
+        (400, "search_phase_execution_exception", "all shards failed", BackendUnavailableError),
         (401, "security_exception", "missing credentials", BackendUnavailableError),
         (429, "circuit_breaking_exception", "data too large", BackendUnavailableError),
         (400, "parsing_exception", "no", BackendUnavailableError),

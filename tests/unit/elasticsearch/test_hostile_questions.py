@@ -15,6 +15,7 @@ from catalog.search.names import property_name
 from catalog.search.query import Query, parse, parse_json
 from catalog.search.sqlite import SqlIndex
 from catalog.search.testing import MemoryRepository, SmallTerms
+from catalog.search.testing.backends import PATIENT
 
 LONG = "\u0390" * 4000
 VALUES = [
@@ -46,7 +47,8 @@ def pair(elasticsearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
             found = image | {"metadata": metadata}
             repository.put(Put(id=f"urn:uuid:{number:03}{copy}c", type="Acquisition", document=found))
     sql = SqlIndex.open(tmp_path_factory.mktemp("sql") / "search.sqlite", SmallTerms())
-    index = ElasticsearchIndex.open(elasticsearch_url, SmallTerms(), name=f"test-hostile-{os.getpid()}")
+    name = f"test-hostile-{os.getpid()}"
+    index = ElasticsearchIndex.open(elasticsearch_url, SmallTerms(), name=name, limits=PATIENT)
     try:
         for each in (index, sql):
             each.catch_up(repository)
