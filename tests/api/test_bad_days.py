@@ -7,16 +7,16 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executors.testing import wait_until
 from sillage.client import Client, ProblemError
 
-FINAL = {"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED"}
+PATIENCE_S = 120.0
 SILLAGE = str(Path(sys.executable).with_name("sillage"))
 KILLS = int(os.environ.get("SILLAGE_TEST_KILLS", "4"))
 
@@ -87,13 +87,13 @@ def run_one(client: Client, registered: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"),
+    ("command", "wall_s", "reason"),
     [
-        ("exit 3\n", "exit-code"),
-        ("kill -SEGV $$\n", "signal"),
-        ("trap '' TERM; sleep 60 & sleep 60\n", "timeout"),
-        ("mkdir out; head -c 300000000 /dev/zero > out/big.txt\n", "disk"),
-        ("mkdir out; ln -s /etc/passwd out/stolen.txt\n", "output-refused"),
+        ("exit 3\n", 300, "exit-code"),
+        ("kill -SEGV $$\n", 300, "signal"),
+        ("trap '' TERM; sleep 600 & sleep 600\n", 3, "timeout"),
+        ("mkdir out; head -c 300000000 /dev/zero > out/big.txt\n", 300, "disk"),
+        ("mkdir out; ln -s /etc/passwd out/stolen.txt\n", 300, "output-refused"),
     ],
 )
 def test_a_pipeline_that_goes_wrong_ends_in_an_error_that_says_why(
@@ -102,9 +102,10 @@ def test_a_pipeline_that_goes_wrong_ends_in_an_error_that_says_why(
     register_copy: Callable[..., Any],
     bubblewrap: str,
     command: str,
+    wall_s: int,
     reason: str,
 ) -> None:
-    register_copy(command, wall_s=3)
+    register_copy(command, wall_s=wall_s)
     task = run_one(client, registered)
     assert (task["state"], task["reason"]) == ("EXECUTOR_ERROR", reason), task["detail"]
     assert task["outputs"] == []
@@ -142,19 +143,23 @@ def test_a_failed_task_can_be_run_again_and_keeps_its_first_record(
     assert refused.value.status == 409
 
 
+def running() -> str:
+    """Return the command lines of all processes."""
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
 def test_a_task_that_is_cancelled_leaves_nothing_running(
     client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], bubblewrap: str
 ) -> None:
-    register_copy("sleep 31.4159 & sleep 31.4159\n")
+    mark = f"sleep 600.{os.getpid()}"
+    register_copy(f"{mark} & {mark}\n", wall_s=600)
     member = client.find_cohort("sex = 'female' AND age < 50")["items"][0]["id"]
     image = client.get(f"participants/{member}/acquisitions")["items"][1]["id"]
     task = client.run("copy", inputs={"images": [image]})
-    while client.get(f"tasks/{task['id']}")["state"] not in FINAL | {"RUNNING"}:
-        time.sleep(0.05)
+    wait_until(lambda: client.get(f"tasks/{task['id']}")["state"] == "RUNNING" and mark in running())
     client.post(f"tasks/{task['id']}/cancel")
     assert client.wait(task["id"])["state"] == "CANCELED"
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 31.4159" not in listed
+    assert mark not in running()
 
 
 def test_what_a_cohort_cannot_run_on_is_reported_item_by_item(
@@ -196,7 +201,7 @@ def test_parameters_and_inputs_that_are_wrong_are_refused_before_anything_is_wri
 
 def test_two_registrations_at_once_are_both_whole(catalog: Path, study: Path, other_study: Path) -> None:
     processes = [start(catalog, "dataset", "register", str(path)) for path in (study, other_study)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    assert [process.wait(PATIENCE_S) for process in processes] == [0, 0]
     for process in processes:
         assert process.stdout is not None
         process.stdout.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.batch_worker import LARGEST_WINDOW, BatchWorker
+from api.batch_worker import LARGEST_WINDOW, BatchWorker, is_served
 from api.catalogue import Catalogue, open_catalogue
 from api.operations import batch_work, batches
 from api.operations.task_specs import state_node
@@ -27,7 +27,7 @@ from sillage.client import Client, ProblemError
 from tests.api.conftest import write_pipeline
 
 PEOPLE = 60
-WAIT_S = 30
+WAIT_S = 90
 
 
 def write_many(root: Path, number: int) -> Path:
@@ -317,10 +317,11 @@ def _let_go_of_the_lock(worker: BatchWorker) -> None:
 
 
 def test_of_two_services_one_carries_batches_and_the_other_takes_over(client: Client, catalog: Path, many: str) -> None:
+    until(lambda: is_served(catalog))
     second = open_catalogue(catalog)
     worker = BatchWorker(second)
     try:
-        until(lambda: not worker._is_mine())
+        assert not worker._is_mine()
         client.close()
         assert worker._is_mine()
     finally:

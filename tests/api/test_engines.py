@@ -27,6 +27,7 @@ from ontology.errors import ConflictError, OutcomeUnknownError
 from sillage.client import Client, ProblemError
 
 SILLAGE = str(Path(sys.executable).with_name("sillage"))
+PATIENCE_S = 90.0
 QUERY = "under(diagnosis, 'demyelinating disease')"
 ME = "urn:uuid:00000000-0000-4000-8000-000000000001"
 
@@ -38,42 +39,66 @@ class Line:
         parts = urlsplit(url)
         self._target = (str(parts.hostname), int(parts.port or 0))
         self._ends: list[socket.socket] = []
+        self._passing: list[threading.Thread] = []
+        self._guard = threading.Lock()
         self._listener: socket.socket | None = None
-        self._port = 0
+        # Holds the port while the line is cut: whoever looks for a free one, on this whole machine, gets another.
+        self._place = _bound(0)
+        port = self._place.getsockname()[1]
         self.mend()
         scheme = "bolt" if parts.scheme in ("neo4j", "bolt") else parts.scheme
-        self.url = f"{scheme}://127.0.0.1:{self._port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
 
     def mend(self) -> None:
         if self._listener is not None:
             return
-        listener = socket.create_server(("127.0.0.1", self._port))
-        self._listener, self._port = listener, listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._listener = _bound(self._place.getsockname()[1])
+        self._listener.listen()
+        self._start(self._accept, self._listener)
 
     def cut(self) -> None:
-        if self._listener is not None:
-            # Closing alone would leave the thread that waits in accept with the port.
+        """End every connection, and those that are being made; afterwards none is."""
+        with self._guard:
+            listener, self._listener = self._listener, None
+            ends, self._ends = self._ends, []
+            passing, self._passing = self._passing, []
+        for each in [*ends, *([listener] if listener else [])]:
+            # Closing alone would leave the thread that waits in it.
             with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        while self._ends:
-            end = self._ends.pop()
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in passing:
+            thread.join()
+        for each in [*ends, *([listener] if listener else [])]:
+            each.close()
+
+    def close(self) -> None:
+        self.cut()
+        self._place.close()
+
+    def _start(self, work: Callable[..., None], *given: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=given, daemon=True)
+        self._passing.append(thread)
+        thread.start()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
                 near, _ = listener.accept()
-                far = socket.create_connection(self._target)
             except OSError:
                 return
-            self._ends += [near, far]
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:
+                near.close()
+                continue
+            with self._guard:
+                if self._listener is not listener:
+                    near.close()
+                    far.close()
+                    return
+                self._ends += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    self._start(self._pass_on, one, other)
 
     @staticmethod
     def _pass_on(one: socket.socket, other: socket.socket) -> None:
@@ -84,18 +109,26 @@ class Line:
             other.shutdown(socket.SHUT_WR)
 
 
+def _bound(port: int) -> socket.socket:
+    """Return a socket that has a port, beside others that have it and do not listen."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(("127.0.0.1", port))
+    return made
+
+
 @pytest.fixture
 def repository_line(neo4j_url: str) -> Iterator[Line]:
     line = Line(neo4j_url)
     yield line
-    line.cut()
+    line.close()
 
 
 @pytest.fixture
 def search_line(elasticsearch_url: str) -> Iterator[Line]:
     line = Line(elasticsearch_url)
     yield line
-    line.cut()
+    line.close()
 
 
 def refused(ask: Callable[[], Any]) -> ProblemError:
@@ -259,7 +292,8 @@ def test_a_search_server_that_takes_no_writes_loses_nothing(
 
     def block(on: bool | None) -> None:
         setting = {"index.blocks.read_only_allow_delete": on}
-        httpx.put(indices, json=setting, params={"expand_wildcards": "all"}).raise_for_status()
+        wanted = {"expand_wildcards": "all"}
+        httpx.put(indices, json=setting, params=wanted, timeout=PATIENCE_S).raise_for_status()
 
     with Client(catalog=directory) as client:
         client.register_dataset(study)
@@ -323,7 +357,7 @@ def test_a_repository_that_is_away_at_the_start_is_said_to_be(
     take_from_servers(directory)
     repository_line.cut()
     ended = subprocess.run(
-        [SILLAGE, "--catalog", str(directory), "serve", "--port", "0"], capture_output=True, text=True, timeout=120
+        [SILLAGE, "--catalog", str(directory), "serve", "--port", "0"], capture_output=True, text=True, timeout=240
     )
     repository_line.mend()
     assert ended.returncode == 5, ended.stderr

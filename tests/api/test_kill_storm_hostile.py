@@ -37,7 +37,7 @@ def test_whatever_a_pipeline_does_the_catalogue_stays_sound(
     member = client.find_cohort("TRUE")["items"][0]["id"]
     images = client.get(f"participants/{member}/acquisitions")["items"]
     image = next(item["id"] for item in images if item["suffix"] == "T1w")
-    limits = {"resources": {"wall_s": 30, "disk_gb": 0.1, "processes": 20, "log_bytes": 100_000}}
+    limits = {"resources": {"wall_s": 300, "disk_gb": 0.1, "processes": 20, "log_bytes": 100_000}}
     tasks = {}
     for name, (command, _, _) in ENDS.items():
         register_copy(f"{command}\n", name=name, extension=limits)

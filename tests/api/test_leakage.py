@@ -49,7 +49,7 @@ def descriptor(
                 "level": level,
                 "files": ".",
                 "environment": {"kind": "system"},
-                "resources": {"wall_s": 20, "disk_gb": 0.1},
+                "resources": {"wall_s": 300, "disk_gb": 0.1},
                 "inputs": {each: rules[each] for each in inputs if each in rules},
                 "outputs": outputs,
             }

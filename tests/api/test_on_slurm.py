@@ -53,6 +53,6 @@ def test_a_run_is_sent_to_the_cluster_from_the_command_line(
     client.close()
     command = [SILLAGE, "--catalog", str(catalog), "run", "copy", "--cohort", cohort["id"], "--runner", "slurm"]
     environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "COMPLETE"

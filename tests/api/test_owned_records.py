@@ -61,7 +61,7 @@ def test_a_pipeline_version_is_deprecated_by_whoever_registered_it(
 def test_a_task_is_cancelled_and_retried_by_whoever_submitted_it(
     client: Client, registered: dict[str, Any], register_copy: Callable[..., Any], somebody: Somebody, bubblewrap: str
 ) -> None:
-    register_copy("sleep 60\n")
+    register_copy("sleep 600\n", wall_s=600)
     cohort = client.freeze_cohort("TRUE")["id"]
     maker, other = somebody("operator"), somebody("operator")
     batch = maker.run("copy", cohort=cohort)["id"]

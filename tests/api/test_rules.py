@@ -15,7 +15,7 @@ from sillage.client import Client, ProblemError
 WHEN = "age < 50 AND has(suffix = 'T1w')"
 
 
-def until(look: Callable[[], Any], seconds: float = 60) -> Any:
+def until(look: Callable[[], Any], seconds: float = 90) -> Any:
     """Return what a look gives as soon as it gives something."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
@@ -108,8 +108,9 @@ def test_what_was_there_before_is_left_alone_unless_asked_for(
 @pytest.mark.usefixtures("rule")
 def test_a_rule_that_is_disabled_acts_on_what_came_when_it_is_enabled_again(client: Client, study: Path) -> None:
     assert client.post("rules/young/disable")["enabled"] is False
+    add(client, name="watching")
     client.register_dataset(str(study))
-    time.sleep(1.5)
+    assert evaluations(client, "watching", 1)[0]["outcome"] == "fired"
     assert client.get("rules/young/evaluations")["total"] == 0
     assert client.post("rules/young/enable")["enabled"] is True
     assert evaluations(client, "young", 1)[0]["outcome"] == "fired"
