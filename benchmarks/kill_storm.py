@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -110,6 +111,7 @@ class Storm:
         self._client = self._service.client()
         self._cohort = ""
         self._images: list[str] = []
+        self._numbers = itertools.count()
 
     def rage(self, kills: int) -> Report:
         """Kill so many times, let it calm down, and look at what is there."""
@@ -172,7 +174,7 @@ class Storm:
         elif kind == "batch":
             said.batches.append(self._client.run(pipeline, cohort=self._cohort)["id"])
         elif kind == "data":
-            number = len(list(self._folder.glob("more-*")))
+            number = next(self._numbers)
             more = write_study(self._folder / f"more-{number}", people=2, label=f"more{number}")
             said.datasets.append(self._client.register_dataset(more)["id"])
         elif said.tasks:
