@@ -17,7 +17,7 @@ from executors.attempts.inputs import InputInspector, InputRefusedError, Inspect
 from executors.attempts.outcome import STATES, Ending, as_utc, classify, digest_logs, resource_use, time_of
 from executors.attempts.outputs import collect, remove_mount_points
 from executors.attempts.sandbox import Launch, Sandbox, read_only_contents, task_environ
-from executors.attempts.watch import Usage, Watch
+from executors.attempts.watch import Usage, Watch, cut_logs
 from executors.attempts.wrapper import Child, start
 from executors.capture import ObservedInput, Outcome, Run, task_record
 from executors.host import Gpu, list_gpus
@@ -231,7 +231,6 @@ class Attempt:
                 self._known.verdict = (watch.verdict.reason, watch.verdict.detail)
             waited = _reap(child.pid)
             self._known.waited = None if self.folder.sandboxed else waited
-            watch.cut_logs()
             self._finish()
 
     def _was_started_before(self, child: Child) -> bool:
@@ -255,6 +254,7 @@ class Attempt:
         spec, known = self.spec, self._known
         if not sweep(self.folder):
             log.error("processes of task %s cannot be killed", spec.id)
+        cut_logs(self.folder, limit=spec.resources.log_bytes)  # What outlived the command may have printed until now.
         nested = known.launch.nested if known.launch is not None else ()
         remove_mount_points(nested, self.folder.work)
         ending = classify(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from executors.attempts.containers import end_container, first_process
 from executors.attempts.folder import TaskFolder
-from executors.attempts.processes import bears, command_line, descendants, marked, send
+from executors.attempts.processes import bears, census, command_line, descendants, marked, send
 
 _REPORT = re.compile(r'\{ "child-pid": (\d+)')
 
@@ -88,15 +88,15 @@ def sweep(folder: TaskFolder, *, patience_s: float = 5.0) -> bool:
 
 def _sweep_strays(folder: TaskFolder, patience_s: float) -> bool:
     began = time.monotonic()
-    # A process in the middle of exec has no environment for a moment; a wrapper that was killed may have left one so.
+    # A wrapper that was killed may have left what is between two programs; on a busy machine that takes its time.
     looks = 1 if folder.exit_code() is not None else _LOOKS
     while looks:
-        left = marked(folder.mark)
-        if left and time.monotonic() > began + patience_s:
-            return False
+        left, is_certain = census(folder.mark)
+        if time.monotonic() > began + patience_s:
+            return not left
         spared = _observers(folder, left) if time.monotonic() < began + _OBSERVER_S else set()
         send([pid for pid in left if pid not in spared], signal.SIGKILL)
-        looks -= not left
+        looks -= is_certain and not left
         if looks:
             time.sleep(0.005)
     return True

@@ -62,11 +62,47 @@ def marked(mark: str) -> list[int]:
 
 def bears(pid: int, mark: str) -> bool:
     """Tell whether a process is there, alive, and bears a task's mark in the environment that it began with."""
+    return f"{MARKER}={mark}".encode() in (_environment(pid) or b"").split(b"\0")
+
+
+def census(mark: str) -> tuple[list[int], bool]:
+    """Return every process that bears a task's mark, and whether that is certain.
+
+    It is not while any process is in the middle of execve(2), when it has no environment: it may bear the mark.
+    """
+    found, is_certain = [], True
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdecimal()]:
+        environ = _environment(pid)
+        if environ == b"":
+            is_certain = is_certain and not _is_between_programs(pid)
+        elif environ is not None and f"{MARKER}={mark}".encode() in environ.split(b"\0"):
+            found.append(pid)
+    return found, is_certain
+
+
+def _environment(pid: int) -> bytes | None:
+    """Return the environment that a process began with; None when it is gone or may not be looked at."""
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+
+
+def _is_between_programs(pid: int) -> bool:
+    try:
+        return lacks_environment(Path(f"/proc/{pid}/stat").read_text())
     except OSError:
         return False
-    return f"{MARKER}={mark}".encode() in environ.split(b"\0")
+
+
+def lacks_environment(stat: str) -> bool:
+    """Tell from ``/proc/PID/stat`` whether a process has memory, and its environment is not laid out there yet.
+
+    Fields 23 (``vsize``) and 51 (``env_end``) of proc(5), of a process that may be looked at. An empty environment has
+    an end too; what is ending and the kernel's own threads have no memory.
+    """
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return int(fields[20]) > 0 and int(fields[48]) == 0
 
 
 def command_line(pid: int) -> list[bytes]:

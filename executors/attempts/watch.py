@@ -165,14 +165,14 @@ class Watch:
         if first is None and self._folder.contained:
             return  # Its engine is still busy, which is not the task's to answer for.
         if self._wall is None and self._folder.contained and first is not None:
-            self._wall = MemoryWall(first)
+            self._wall = MemoryWall(first, outside=self._child.pid)
             if self._wall.descriptor is not None:
                 self._poller.register(self._wall.descriptor, select.POLLIN)
         own = descendants(self._child.pid if first is None else first)
         self._latest = usage(own if first is None else [first, *own])
         self._processes = len(own)
         self.usage.see(self._latest, len(own))
-        self.cut_logs()
+        self._printed_little = not cut_logs(self._folder, limit=self._spec.resources.log_bytes)
 
     def _judge(self) -> Verdict | None:
         limits = self._spec.resources
@@ -209,22 +209,6 @@ class Watch:
         self._next_disk_look = now + 20 * (time.monotonic() - now)
         return size > self._spec.resources.disk_bytes
 
-    def cut_logs(self) -> None:
-        """Keep each log at its limit: the task appends, so what it writes next starts at the cut."""
-        limit = self._spec.resources.log_bytes
-        self._printed_little = True
-        for name in ("stdout", "stderr"):
-            path = self._folder.path / name
-            try:
-                if path.stat().st_size > limit + len(CUT_NOTE):
-                    with open(path, "r+b") as log:
-                        log.truncate(limit)
-                        log.seek(limit)
-                        log.write(CUT_NOTE)
-                    self._printed_little = False
-            except FileNotFoundError:
-                continue
-
     def _begin_to_end(self, verdict: Verdict) -> None:
         self._write_verdict(verdict)
         own = own_processes(self._folder, self._child.pid) if verdict.gently else []
@@ -237,6 +221,27 @@ class Watch:
 
     def _kill(self, since: float) -> None:
         kill(self._folder, self._child.pid, desperate=time.monotonic() > since + DESPERATE_S)
+
+
+def cut_logs(folder: TaskFolder, *, limit: int) -> bool:
+    """Keep each log at its limit: the task appends, so what it writes next starts at the cut. False when none was over.
+
+    Raises:
+        OSError: One cannot be written.
+    """
+    cut = False
+    for name in ("stdout", "stderr"):
+        path = folder.path / name
+        try:
+            if path.stat().st_size > limit + len(CUT_NOTE):
+                with open(path, "r+b") as log:
+                    log.truncate(limit)
+                    log.seek(limit)
+                    log.write(CUT_NOTE)
+                cut = True
+        except FileNotFoundError:
+            continue
+    return cut
 
 
 def folder_size(path: os.PathLike[str], *, enough: int) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from executors.attempts.folder import TaskFolder
-from executors.attempts.processes import marked, send
+from executors.attempts.processes import census, marked, send
 from executors.attempts.sandbox import Launch, Sandbox
 from executors.attempts.wrapper import start
 from executors.model import TaskInput, TaskSpec
@@ -197,7 +197,7 @@ def wait_for_end(folder: TaskFolder) -> bool:
         if time.monotonic() > until:
             send(marked(folder.mark), signal.SIGKILL)
             return False
-        if pause == _SLOW_S and not marked(folder.mark):
+        if pause == _SLOW_S and census(folder.mark) == ([], True):
             return read_trace(folder.path / KEPT, watched((), ())).saw_the_end
         time.sleep(pause)
         pause = min(2 * pause, _SLOW_S)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import threading
@@ -17,6 +18,7 @@ from executors.model import Resources, TaskEvent, TaskSpec
 from executors.pipelines.environment import python_environment
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
+from ontology.errors import SillageError
 
 PATIENCE_S = 90.0
 
@@ -46,12 +48,13 @@ class Recorder:
                 before = TaskState.QUEUED
             after = event.apply(before)
             assert event.state in (None, after), f"{event.kind} claims {event.state} and leads to {after}"
-            self.states[task_id] = after
             self.events.setdefault(task_id, []).append(event)
+            self.states[task_id] = after
 
     def kinds(self, task_id: str) -> list[EventKind]:
         """Return what happened to a task, without remarks."""
-        return [event.kind for event in self.events.get(task_id, []) if event.kind is not EventKind.WARN]
+        with self._lock:
+            return [event.kind for event in self.events.get(task_id, []) if event.kind is not EventKind.WARN]
 
     def last(self, task_id: str) -> TaskEvent:
         """Return a task's latest event."""
@@ -83,6 +86,16 @@ def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE_S) -> No
     while not condition():
         assert time.monotonic() < until, "it did not come about in time"
         time.sleep(0.01)
+
+
+def end_all(runner: Runner, work_root: Path) -> None:
+    """End what a test that failed has left running: the next one may need the room."""
+    left = False
+    for folder in (work_root / "tasks").glob("*"):
+        with contextlib.suppress(SillageError):
+            left = runner.cancel(folder.name) or left
+    if left:
+        runner.drain(PATIENCE_S)
 
 
 def _needed(test: Callable[..., None] | None) -> set[str]:
@@ -129,7 +142,7 @@ class RunnerSuite:
 
     @pytest.fixture
     def work_root(self, tmp_path: Path) -> Path:
-        """Folder of the runner under test."""
+        """Folder of the runner under test; its tasks' own folders are in ``tasks``."""
         return tmp_path / "runner"
 
     @pytest.fixture
@@ -137,6 +150,7 @@ class RunnerSuite:
         """The runner under test."""
         runner = self.open_runner(work_root)
         yield runner
+        end_all(runner, work_root)
         runner.close()
 
     @pytest.fixture

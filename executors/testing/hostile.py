@@ -74,14 +74,18 @@ class HostileTasks(RunnerSuite):
         assert processes_with(mark) == []
 
     def test_too_much_memory(self, real: Runner) -> None:
-        spec = python_task("x = b'x' * 300_000_000; import time; time.sleep(60)", limits={"ram_gb": 0.1})
+        spec = python_task("x = b'x' * 300_000_000; import time; time.sleep(600)", limits={"ram_gb": 0.1})
         recorder = self.carry_out(real, spec)
         assert recorder.last(spec.id).reason == "out-of-memory"
 
     def test_prints_without_end(self, real: Runner) -> None:
         limit = 10_000
-        spec = task("printf first; yes >&2 & yes", limits={"log_bytes": limit, "wall_s": 0.6})
-        recorder = self.carry_out(real, spec)
+        spec, recorder = task("printf first; yes >&2 & yes", limits={"log_bytes": limit}), Recorder()
+        real.submit(spec, recorder)
+        for stream in ("stdout", "stderr"):
+            wait_until(lambda: b"was not kept" in real.logs(spec.id, stream))  # noqa: B023
+        real.cancel(spec.id)
+        assert real.wait(spec.id, PATIENCE_S)
         logs = recorder.record(spec.id)["logs"]
         for stream in ("stdout", "stderr"):
             assert limit <= logs[stream]["size"] < limit + 1000
@@ -99,8 +103,8 @@ class HostileTasks(RunnerSuite):
         assert usage < 25 * MEGABYTE
 
     def test_many_files_fill_the_disk(self, real: Runner) -> None:
-        script = "n=0; while :; do head -c 1000000 /dev/zero >f$n; n=$((n+1)); done"
-        spec = task(script, limits={"disk_gb": 0.02, "wall_s": 20})
+        script = "n=0; while [ $n -lt 2000 ]; do head -c 1000000 /dev/zero >f$n; n=$((n+1)); done; sleep 600"
+        spec = task(script, limits={"disk_gb": 0.02})
         assert self.carry_out(real, spec).last(spec.id).reason == "disk"
 
     @staticmethod
@@ -145,7 +149,7 @@ class HostileTasks(RunnerSuite):
             accepted = threading.Thread(target=self._accept, args=(server,), daemon=True)
             accepted.start()
             port = server.getsockname()[1]
-            script = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5); print('reached')"
+            script = f"import socket; socket.create_connection(('127.0.0.1', {port}), 60); print('reached')"
             spec = python_task(script, network=asked)
             recorder = self.carry_out(real, spec)
         reached = real.logs(spec.id, "stdout") == b"reached\n"

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import time
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from executors.model import Resources, TaskContent, TaskInput, TaskOutput
+from executors.model import Resources, TaskContent, TaskInput, TaskOutput, Usage
 from executors.runner import Runner
 from executors.states import EventKind, TaskState
 from executors.testing.harness import PATIENCE_S, Recorder, RunnerSuite, python_task, task, wait_until
@@ -176,15 +175,13 @@ class Lifecycle(RunnerSuite):
         assert recorder.last(spec.id).reason == "input-changed"
 
     def test_time_runs_out(self, real: Runner) -> None:
-        spec = task("sleep 60", limits={"wall_s": 0.3})
-        began = time.monotonic()
+        spec = task("sleep 600", limits={"wall_s": 0.3})
         recorder = self.carry_out(real, spec)
-        assert time.monotonic() - began < 50
         assert recorder.last(spec.id).reason == "timeout"
         assert recorder.states[spec.id] is TaskState.EXECUTOR_ERROR
 
     def test_cancel_running(self, real: Runner) -> None:
-        spec, recorder = task("echo up; sleep 60"), Recorder()
+        spec, recorder = task("echo up; sleep 600"), Recorder()
         real.submit(spec, recorder)
         wait_until(lambda: real.logs(spec.id, "stdout") == b"up\n")
         assert real.cancel(spec.id)
@@ -195,7 +192,7 @@ class Lifecycle(RunnerSuite):
 
     def test_cancel_waiting(self, real: Runner) -> None:
         recorder, cores = Recorder(), real.capabilities.cpu_cores
-        first = task("sleep 60", limits={"cpu_cores": cores})
+        first = task("sleep 600", limits={"cpu_cores": cores})
         second = task("echo ran", limits={"cpu_cores": cores})
         real.submit(first, recorder)
         real.submit(second, recorder)
@@ -215,15 +212,19 @@ class Lifecycle(RunnerSuite):
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
 
     def test_what_a_running_task_uses(self, real: Runner) -> None:
-        spec, recorder = task("head -c 3000000 /dev/zero >file; sleep 60"), Recorder()
+        spec, recorder = task("head -c 3000000 /dev/zero >file; sleep 600"), Recorder()
         real.submit(spec, recorder)
-        wait_until(lambda: (look := real.usage(spec.id)) is not None and look.work_bytes >= 3_000_000)
-        look = real.usage(spec.id)
-        assert look is not None
-        assert look.wall_s > 0
-        assert look.rss_bytes > 0
-        assert look.processes >= 1
-        assert look.at.endswith("Z")
+        seen: list[Usage] = []
+
+        def is_seen() -> bool:
+            """Tell whether a look shows it all: the first may come before the command has begun."""
+            look = real.usage(spec.id)
+            seen.extend([] if look is None else [look])
+            return look is not None and look.work_bytes >= 3_000_000 and look.processes >= 1 and look.rss_bytes > 0
+
+        wait_until(is_seen)
+        assert seen[-1].wall_s > 0
+        assert seen[-1].at.endswith("Z")
         real.cancel(spec.id)
         assert real.wait(spec.id, PATIENCE_S)
         assert real.usage(spec.id) is None
@@ -268,7 +269,7 @@ class Lifecycle(RunnerSuite):
             real.logs(spec.id, "stdout")
 
     def test_release_of_a_running_task_is_refused(self, real: Runner) -> None:
-        spec = task("sleep 60")
+        spec = task("sleep 600")
         real.submit(spec, Recorder())
         with pytest.raises(ConflictError):
             real.release(spec.id)

@@ -90,7 +90,7 @@ class Restart(RunnerSuite):
 
     def test_waiting_task_is_started(self, durable: Runner, work_root: Path) -> None:
         recorder, cores = Recorder(), durable.capabilities.cpu_cores
-        first = task("sleep 60", limits={"cpu_cores": cores})
+        first = task("sleep 600", limits={"cpu_cores": cores})
         second = task("echo x >out", outputs=(TaskOutput(name="o", path="out"),), limits={"cpu_cores": cores})
         durable.submit(first, recorder)
         durable.submit(second, recorder)
@@ -121,7 +121,7 @@ class Restart(RunnerSuite):
         assert recorder.last(spec.id).outputs[0].size == 2, "it ran once"
 
     def test_service_goes_away_while_the_task_is_canceled(self, durable: Runner, work_root: Path) -> None:
-        spec, recorder = task("sleep 60"), Recorder()
+        spec, recorder = task("sleep 600"), Recorder()
         durable.submit(spec, recorder)
         wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
         durable.close()
@@ -143,7 +143,7 @@ class Restart(RunnerSuite):
         again.close()
 
     def test_cancel_reaches_a_task_that_was_picked_up(self, durable: Runner, work_root: Path) -> None:
-        spec, recorder = task("sleep 60"), Recorder()
+        spec, recorder = task("sleep 600"), Recorder()
         durable.submit(spec, recorder)
         wait_until(lambda: recorder.states.get(spec.id) is TaskState.RUNNING)
         durable.close()

@@ -60,7 +60,7 @@ def without_powers() -> list[str]:
 )
 def test_what_cannot_be_read_is_an_output_problem(tmp_path: Path, script: str, path: str) -> None:
     command = [*without_powers(), sys.executable, "-c", SERVICE, str(tmp_path), script, path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     state, reason, detail, left = json.loads(done.stdout)
     assert (state, reason) == ("EXECUTOR_ERROR", "output-refused"), detail
     assert "cannot be read" in detail
@@ -88,7 +88,7 @@ def test_folders_that_were_closed_are_deleted(tmp_path: Path) -> None:
     for place in ("a/b/c", "a/b", "a", "e", "."):
         (root / place).chmod(0)
     command = [*without_powers(), sys.executable, "-c", DELETE, str(root)]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, timeout=120, check=False).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 

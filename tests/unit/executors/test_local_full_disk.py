@@ -15,6 +15,7 @@ from executors.testing import Recorder, task
 from ontology.errors import StorageFullError
 
 SIZE = 3_000_000
+PATIENCE_S = 90.0
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_full_disk_during_output(small_disk: Path, sandbox: str) -> None:
     runner, recorder = LocalRunner(small_disk, sandbox=sandbox), Recorder()
     filling = task("head -c 9000000 /dev/zero >out", outputs=(TaskOutput(name="o", path="out"),))
     runner.submit(filling, recorder)
-    assert runner.wait(filling.id, 30)
+    assert runner.wait(filling.id, PATIENCE_S)
     last = recorder.last(filling.id)
     assert (last.state, last.reason, last.outputs) == (TaskState.SYSTEM_ERROR, "disk", ())
     assert "full" in str(last.detail)
@@ -43,6 +44,6 @@ def test_full_disk_during_output(small_disk: Path, sandbox: str) -> None:
         runner.submit(after, recorder)
     runner.release(filling.id)
     runner.submit(after, recorder)
-    assert runner.wait(after.id, 30)
+    assert runner.wait(after.id, PATIENCE_S)
     assert recorder.states[after.id] is TaskState.COMPLETE, recorder.last(after.id)
     runner.close()

@@ -36,7 +36,7 @@ def read(tmp_path: Path, awk: list[str], lines: list[str], files: tuple[str, ...
     (tmp_path / "list").write_text(watch_list(wanted))
     (tmp_path / "trace").write_text("".join(f"{line}\n" for line in lines))
     with open(tmp_path / "opened", "wb") as kept:
-        subprocess.run([*awk, READER, tmp_path / "list", tmp_path / "trace"], stdout=kept, check=True, timeout=20)
+        subprocess.run([*awk, READER, tmp_path / "list", tmp_path / "trace"], stdout=kept, check=True, timeout=60)
     return read_trace(tmp_path / "opened", wanted)
 
 

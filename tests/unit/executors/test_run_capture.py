@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,7 @@ from ontology.errors import InvalidRequestError, NotFoundError, ValidationFailed
 
 def test_environment_is_captured_once() -> None:
     first = python_environment()
-    began = time.perf_counter()
     assert python_environment() is first
-    assert time.perf_counter() - began < 0.05
     assert first.kind == "python"
     assert first.python == ".".join(map(str, sys.version_info[:3]))
     assert f"numpy=={__import__('numpy').__version__}" in first.packages

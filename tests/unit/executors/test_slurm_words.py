@@ -46,7 +46,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
             path = tmp_path / "bin" / name
             path.write_text(f"#!/bin/sh\n{script}\n")
             path.chmod(0o755)
-        return Slurm(conf=tmp_path / "slurm.conf", timeout_s=20)
+        return Slurm(conf=tmp_path / "slurm.conf", timeout_s=60)
 
     return make
 
