@@ -9,6 +9,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
+from api.operations.batch_lineage import lineage_of
 from catalog.model import Edge, Record
 from catalog.repository import Lineage, LineageNode
 from ontology.namespaces import ACTED_ON_BEHALF_OF, ASSOCIATED_WITH, ATTRIBUTED_TO
@@ -53,7 +54,10 @@ def readable(
 ) -> Lineage:
     """Return the part of a lineage that the principal may read, and put the reading on the ledger."""
     start = records.find(catalogue, principal, reference)
-    lineage = catalogue.repository.lineage(start.id, direction=direction, depth=depth, limit=limit)
+    if start.type == "TaskBatch":
+        lineage = lineage_of(catalogue, start, direction=direction, depth=depth, limit=limit)
+    else:
+        lineage = catalogue.repository.lineage(start.id, direction=direction, depth=depth, limit=limit)
     records.note_access(catalogue, principal, "lineage.read", start.id, {"direction": direction})
     if principal.everywhere(Permission.READ):
         return lineage

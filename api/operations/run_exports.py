@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from typing_extensions import override
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.media import EXPORTS
-from api.operations import lineage, records
+from api.operations import batch_prov, lineage, records
 from api.operations.input_files import host_path
 from executors.model import utc_now
-from ontology.errors import NotAcceptableError, SillageError
+from ontology.errors import InvalidRequestError, NotAcceptableError, SillageError
 from ontology.identifiers import last_part
 from provenance import formats
 from provenance.bids_prov import bids_prov
 from provenance.crate import CrateFile, run_crate_metadata, write_crate
+from provenance.model import ProvDocument
+from provenance.record import ProvNode
 from provenance.runs import Runs
 
 MAX_FILE = 1024 * 1024
@@ -22,15 +27,86 @@ MAX_CONTENT = 16 * 1024 * 1024
 """Bytes of one file, and of all together, whose content goes into a crate; the others are described."""
 
 
-def export(catalogue: Catalogue, principal: Principal, reference: str, *, format: str) -> tuple[bytes, str | None]:
-    """Return the provenance of a record in any format that is offered, and a file name where it is a download.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """Provenance as bytes.
+
+    Attributes:
+        content: The bytes.
+        file_name: Name for a download; None where it is not one.
+        next: Cursor of the next page of a batch; None where this is all.
+    """
+
+    content: bytes
+    file_name: str | None = None
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfBatch(lineage.Upstream):
+    """The runs of a batch, of which PROV says more than nodes and edges do."""
+
+    told: ProvDocument
+
+    @override
+    def document(self) -> ProvDocument:
+        return self.told
+
+
+def export(
+    catalogue: Catalogue,
+    principal: Principal,
+    reference: str,
+    *,
+    format: str,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Exported:
+    """Return the provenance of a record in any format that is offered; that of a batch page by page.
+
+    Args:
+        catalogue: The catalogue.
+        principal: Who asks.
+        reference: The record.
+        format: One of PROV, or of :data:`api.media.EXPORTS`.
+        cursor: Of a batch, the ``next`` of the page before.
+        limit: Of a batch, tasks on a page.
 
     Raises:
         NotAcceptableError: There is no such format, or no run that it could tell of.
+        InvalidRequestError: A page was asked for of what has none, or the cursor is not one of ours.
     """
+    subject = records.find(catalogue, principal, reference)
+    if subject.type == "TaskBatch":
+        page = batch_prov.page_of(catalogue, principal, subject, cursor=cursor, limit=limit)
+        return _of_batch(catalogue, principal, page, format)
+    if cursor is not None or limit is not None:
+        raise InvalidRequestError("only the provenance of a batch has pages", field="cursor" if cursor else "limit")
     if format not in EXPORTS:
-        return lineage.export(catalogue, principal, reference, format=format), None
-    found = lineage.upstream(catalogue, principal, reference)
+        return Exported(content=lineage.export(catalogue, principal, reference, format=format))
+    content, name = _of_runs(
+        catalogue, principal, subject.id, lineage.upstream(catalogue, principal, reference), format
+    )
+    return Exported(content=content, file_name=name)
+
+
+def _of_batch(catalogue: Catalogue, principal: Principal, page: batch_prov.BatchPage, format: str) -> Exported:
+    batch = page.batch
+    told = {"format": format, "runs": len(page.tasks), "cursor": page.next}
+    if format not in EXPORTS:
+        records.note_access(catalogue, principal, "prov.export", batch.id, told)
+        content = formats.write(batch_prov.document_of(catalogue, principal, page), format)
+        return Exported(content=content, next=page.next)
+    own = ProvNode(id=batch.id, type=batch.type, label=batch.document["label"])
+    told_of = batch_prov.document_of(catalogue, principal, page)
+    found = _OfBatch(nodes=[own, *page.nodes(whole=True)], edges=page.edges(), records=page.shared, told=told_of)
+    content, name = _of_runs(catalogue, principal, batch.id, found, format)
+    return Exported(content=content, file_name=name, next=page.next)
+
+
+def _of_runs(
+    catalogue: Catalogue, principal: Principal, subject: str, found: lineage.Upstream, format: str
+) -> tuple[bytes, str | None]:
     runs = Runs(found.nodes, found.edges)
     if not runs.tasks:
         raise NotAcceptableError(
@@ -38,7 +114,6 @@ def export(catalogue: Catalogue, principal: Principal, reference: str, *, format
             field="format",
             next_step="Ask for a PROV format such as json.",
         )
-    subject = records.find(catalogue, principal, reference).id
     records.note_access(catalogue, principal, "prov.export", subject, {"format": format, "runs": len(runs.tasks)})
     if format == "bids-prov":
         return bids_prov(found.nodes, found.edges), None

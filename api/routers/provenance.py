@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -39,12 +40,20 @@ def export(
         ),
     ] = None,
     accept: Annotated[str, Header()] = "*/*",
+    cursor: Annotated[str | None, Query(description="Of a batch: the page that `Link` named as the next.")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000, description="Of a batch: tasks on a page; unset: 1000.")] = None,
 ) -> Response:
-    """Export the full upstream provenance of a record: as W3C PROV, Workflow Run RO-Crate or BIDS-Prov."""
+    """Export the full upstream provenance of a record: as W3C PROV, Workflow Run RO-Crate or BIDS-Prov.
+
+    That of a batch has pages, each a document by itself; the header `Link` leads to the next (RFC 8288, `rel="next"`).
+    """
     name, media_type = prov_format(format, accept)
-    content, file_name = run_exports.export(catalogue, principal, id, format=name)
-    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'} if file_name else None
-    return Response(content, media_type=media_type, headers=headers)
+    found = run_exports.export(catalogue, principal, id, format=name, cursor=cursor, limit=limit)
+    headers = {"Content-Disposition": f'attachment; filename="{found.file_name}"'} if found.file_name else {}
+    if found.next is not None:
+        following = {"format": name, "cursor": found.next, **({"limit": limit} if limit else {})}
+        headers["Link"] = f'</api/v1/prov/{quote(id, safe=":")}?{urlencode(following)}>; rel="next"'
+    return Response(found.content, media_type=media_type, headers=headers)
 
 
 @router.get("/evidence/{id}", response_class=Response)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 
 from ontology.errors import InvalidRequestError, NotFoundError, NotInstalledError
 from sillage.cli.attested import is_envelope, verify_certificate
 from sillage.cli.datasets import Id, Limit
-from sillage.cli.output import People, short
+from sillage.cli.output import People, notice, short
 from sillage.cli.session import session_of
-from sillage.client import segment
+from sillage.client import Client, segment
 from sillage.exits import Exit
 
 group = typer.Typer(help="The ledger: list entries, prove one, sign a checkpoint.", no_args_is_help=True)
@@ -47,20 +49,52 @@ def prov(
     id: Id,
     format: Annotated[str, typer.Option(help="json, n, turtle, trig, jsonld, xml, ro-crate or bids-prov.")] = "json",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File; unset: standard output.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Of a batch: the page to begin with.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=1000, help="Of a batch: tasks on a page.")] = None,
 ) -> None:
-    """Export the full upstream provenance: as W3C PROV, Workflow Run RO-Crate (zip) or BIDS-Prov."""
+    """Export the full upstream provenance: as W3C PROV, Workflow Run RO-Crate (zip) or BIDS-Prov.
+
+    That of a large batch has pages, each a document by itself: -o FILE writes them all, as FILE, FILE-2 and so on.
+    """
     session = session_of(context)
     if output is not None and not output.parent.is_dir():
         raise InvalidRequestError(f"{output.parent} is not a folder", field="--output")
     with session.client() as client:
-        content = client.request("GET", f"/api/v1/prov/{segment(id)}", params={"format": format}).content
-    if output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-        return
-    output.write_bytes(content)
-    body = {"path": str(output), "format": format, "size": len(content)}
-    session.output.answer(body, lambda people: people.say(f"{output}: {len(content)} bytes"))
+        pages = _pages(client, id, {"format": format, "cursor": cursor, "limit": limit})
+        if output is None:
+            content, following = next(pages)
+            sys.stdout.buffer.write(content)
+            sys.stdout.flush()
+            if following:
+                notice(f"There are more tasks; the next page: --cursor {following}; all of them: -o FILE")
+            return
+        written = [_write_page(output, number, content) for number, (content, _) in enumerate(pages, start=1)]
+    body = {**written[0], "format": format, "pages": written}
+    session.output.answer(body, lambda people: _written(people, written))
+
+
+def _pages(client: Client, id: str, asked: dict[str, Any]) -> Iterator[tuple[bytes, str | None]]:
+    """Yield the pages of a provenance, each with the cursor of the next."""
+    while True:
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        answer = client.request("GET", f"/api/v1/prov/{segment(id)}", params=wanted)
+        address = answer.links.get("next", {}).get("url")
+        following = httpx.URL(address).params["cursor"] if address else None
+        yield answer.content, following
+        if following is None:
+            return
+        asked = {**asked, "cursor": following}
+
+
+def _write_page(output: Path, number: int, content: bytes) -> dict[str, Any]:
+    path = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+    path.write_bytes(content)
+    return {"path": str(path), "size": len(content)}
+
+
+def _written(people: People, pages: Sequence[dict[str, Any]]) -> None:
+    for page in pages:
+        people.say(f"{page['path']}: {page['size']} bytes")
 
 
 def prov_read(
