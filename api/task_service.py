@@ -64,6 +64,8 @@ class TaskService:
             StorageFullError: As above.
         """
         runner = self._catalogue.runner(task.document["runner"])
+        if self._catalogue.repository.get(task.id).document["state"] != TaskState.QUEUED:
+            return True  # Somebody cancelled it between the look at the queue and now.
         try:
             refuse_at_start(self._catalogue, task)
             refuse_withdrawn(self._catalogue, task)
@@ -104,12 +106,32 @@ class TaskService:
             by_runner.setdefault(task.document["runner"], []).append(known)
         for name, tasks in by_runner.items():
             runner = self._catalogue.runner(name)
-            runner.reconcile(tasks, self.receive)
-            for each in tasks:
+            heard_of = [each for each in tasks if not self._stopped_unheard(runner, each)]
+            runner.reconcile(heard_of, self.receive)
+            for each in heard_of:
                 if each.state is TaskState.CANCELING:
                     with suppress(NotFoundError):
                         # Whoever wrote down the wish may have been killed before the runner heard of it.
                         runner.cancel(each.task_id)
+
+    def _stopped_unheard(self, runner: Runner, task: KnownTask) -> bool:
+        """End a task that was canceled before its runner ever heard of it: nothing of it runs, and nothing is lost."""
+        if task.state is not TaskState.CANCELING:
+            return False
+        try:
+            runner.wait(task.task_id, timeout=0)
+        except NotFoundError:
+            detail = "The task was canceled before it was handed to its runner."
+            stop = TaskEvent(
+                kind=EventKind.STOP,
+                state=TaskState.CANCELED,
+                attempt=task.attempt,
+                reason="canceled",
+                detail=detail,
+            )
+            self.receive(task.task_id, stop)
+            return True
+        return False
 
     def _spec_or_none(self, task: Record) -> TaskSpec | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from api.catalogue import Catalogue, open_catalogue
 from api.operations import batch_work, batches
 from api.operations.task_specs import state_node
 from catalog.model import Commit, Record
-from executors.model import TaskEvent, TaskSpec
+from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.noop import NoopRunner
 from executors.runner import EventSink, RunnerCapabilities
 from executors.states import EventKind, TaskState
-from ontology.errors import BackendUnavailableError, ConflictError, RequirementFailedError
+from ontology.errors import BackendUnavailableError, ConflictError, NotFoundError, RequirementFailedError
 from ontology.identifiers import new_iri
 from sillage.client import Client, ProblemError
 from tests.api.conftest import write_pipeline
@@ -53,6 +53,8 @@ class Gated(NoopRunner):
         self.most = 0
         self.away = False
         self.failing: set[str] = set()
+        self.door = threading.Event()
+        self.door.set()
         self._held: dict[str, tuple[TaskSpec, EventSink]] = {}
         self._gate = threading.Lock()
 
@@ -63,6 +65,7 @@ class Gated(NoopRunner):
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:
         if self.away:
             raise BackendUnavailableError("The cluster does not answer.")
+        assert self.door.wait(WAIT_S)
         with self._gate:
             if (spec.id, spec.attempt) in self.given:
                 raise ConflictError("This attempt was submitted before.")
@@ -85,11 +88,18 @@ class Gated(NoopRunner):
         sink(task_id, TaskEvent(kind=kind, attempt=spec.attempt, exit_code=code, record={"task": task_id}))
 
     def cancel(self, task_id: str) -> bool:
+        self.wait(task_id)
         if task_id in self._held:
             self._end(task_id, EventKind.STOP)
         return True
 
+    def reconcile(self, known: Sequence[KnownTask], sink: EventSink) -> None:
+        """Leave those that wait: they are handed over."""
+        super().reconcile([task for task in known if task.state is not TaskState.QUEUED], sink)
+
     def wait(self, task_id: str, timeout: float | None = None) -> bool:
+        if task_id not in {task for task, _ in self.given}:
+            raise NotFoundError("The runner does not know this task.", field="id")
         return True
 
     def logs(self, task_id: str, stream: str, offset: int = 0, limit: int = 1_000_000) -> bytes:
@@ -241,6 +251,22 @@ def test_one_item_that_waits_is_cancelled_without_having_run(client: Client, man
     ended = end_all(client, gated, batch)
     assert ended["counts"] == {"COMPLETE": PEOPLE - 2, "CANCELED": 1}
     assert last["id"] not in {task for task, _ in gated.given}
+
+
+def test_one_item_that_is_being_handed_over_is_cancelled_without_having_run(
+    client: Client, many: str, gated: Gated, catalogue: Catalogue
+) -> None:
+    gated.door.clear()
+    batch = client.run("copy", cohort=many, runner="noop")["id"]
+    until(lambda: catalogue.repository.get(batch).document["window"])
+    picked = [item["id"] for item in client.pages(f"tasks/{batch}/items")]
+    window = catalogue.repository.get(batch).document["window"]
+    last = [task for task in picked if task in window][-1]
+    assert client.post(f"tasks/{last}/cancel")["state"] == "CANCELED"
+    gated.door.set()
+    ended = end_all(client, gated, batch)
+    assert ended["counts"] == {"COMPLETE": PEOPLE - 2, "CANCELED": 1}
+    assert last not in {task for task, _ in gated.given}
 
 
 def test_a_runner_that_is_away_holds_a_batch_back_and_fails_nothing(
