@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executors.testing import wait_until
 from sillage.client import Client
 
 BIG = "mkdir out; head -c 9000000 /dev/urandom >out/big.txt; echo done >out/small.txt; date +%N\n"
@@ -39,10 +39,7 @@ def test_results_wait_for_room_and_are_saved_once(
     image = next(item["id"] for item in images if item["suffix"] == "T1w")
     task = client.run("copy", inputs={"images": [image]})["id"]
     ended = catalog / "work" / "local" / "tasks" / task.removeprefix("urn:uuid:") / "1" / "exit"
-    until = time.monotonic() + 60
-    while not ended.exists():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(ended.exists)
     assert client.get(f"tasks/{task}", wait=2)["state"] == "RUNNING"
     assert client.get("datasets")["total"] == 1
     assert client.post("check")["valid"] is True

@@ -16,10 +16,12 @@ import pytest
 from catalog.versions.git import annex_environment
 from catalog.versions.model import Versioned
 from catalog.versions.store import DataStore
+from executors.testing import wait_until
 from sillage.client import Client
 
 ONCE = "cat /proc/sys/kernel/random/uuid | tee -a ran.txt; mkdir -p out; cp ran.txt out/ran.txt\n"
 LINE = 37
+PATIENCE_S = 90.0
 
 SERVICE = """
 import importlib, os, signal, sys, time
@@ -87,7 +89,7 @@ def ready(catalog: Path, study: Path, register_copy: Callable[..., Any], client:
 def die(catalog: Path, order: str, window: str, moment: str) -> list[str]:
     """Let a service carry out an order until it dies; return what it acknowledged."""
     command = [sys.executable, "-c", SERVICE, str(catalog), order, window, moment]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return done.stdout.split()
 
@@ -110,9 +112,15 @@ def assert_whole(client: Client, catalog: Path, *, tasks: list[dict[str, Any]]) 
         for command in (["git", "fsck"], ["git", "annex", "fsck", "--quiet"], ["git", "diff", "--exit-code", "HEAD"]):
             done = subprocess.run(command, cwd=path, env=annex_environment(path), capture_output=True, check=False)
             assert done.returncode == 0, command
+    wait_until(lambda: left_of(catalog) == [])
     client.close()
-    assert list((catalog / "work" / "local" / "tasks").iterdir()) == []
-    assert list((catalog / "work" / "local").glob("gone/*")) == []
+    assert left_of(catalog) == []
+
+
+def left_of(catalog: Path) -> list[str]:
+    """Return the folders of tasks that the runner keeps, or is deleting."""
+    work = catalog / "work" / "local"
+    return [path.name for path in (*(work / "tasks").iterdir(), *work.glob("gone/*"))]
 
 
 @pytest.mark.parametrize(("window", "moment"), WINDOWS)
@@ -150,7 +158,7 @@ def test_many_make_one_derivative_dataset_at_once(tmp_path: Path) -> None:
     start = threading.Barrier(6)
 
     def make() -> None:
-        start.wait(30)
+        start.wait(PATIENCE_S)
         made.append(DataStore(root).create_derivative(name="Many", description={}, identifier=name))
 
     makers = [threading.Thread(target=make) for _ in range(6)]
