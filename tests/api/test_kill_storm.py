@@ -13,6 +13,7 @@ KILLS = int(os.environ.get("SILLAGE_TEST_STORM_KILLS", "12"))
 SEED = int(os.environ.get("SILLAGE_TEST_STORM_SEED", "7"))
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.service
 @pytest.mark.usefixtures("bubblewrap", "strace")
 def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

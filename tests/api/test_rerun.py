@@ -29,6 +29,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 """
 
+pytestmark = pytest.mark.timeout(900)  # DataLad takes seconds for each thing that it is asked
 Person = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -54,7 +55,7 @@ def person(tmp_path: Path) -> Person:
             env=environment | variables,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert (done.returncode != 0) == fails, f"{command}: {done.stdout}{done.stderr}"
         return done
