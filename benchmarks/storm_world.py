@@ -118,7 +118,8 @@ class Service:
         self.catalog = catalog
         self.starts = folder / "starts"
         self.said = folder / "service.log"
-        self.port = _free_port()
+        self._place = _held_port()
+        self.port = int(self._place.getsockname()[1])
         self.pid = 0
         self._token = (catalog / "keys" / "administrator.token").read_text().strip()
         with self.said.open("ab") as said:
@@ -172,6 +173,7 @@ class Service:
         self._forker.stdin.close()
         self._forker.wait(30)
         self._forker.stdout.close()
+        self._place.close()
 
     def runs(self) -> Counter[str]:
         """Return how often the sandbox of each attempt was started, by its mark."""
@@ -198,9 +200,12 @@ def _counting(folder: Path, starts: Path) -> Path:
     return programs
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def _held_port() -> socket.socket:
+    """Return a socket with a port that nobody else is given while the service is down; the service may listen on it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def task_folders(catalog: Path) -> list[TaskFolder]:
