@@ -324,5 +324,6 @@ def _remove_leftovers(repository: Repository) -> None:
         half.unlink()
     remove_half_written(repository)
     for lock in [*repository.git_dir.glob("*.lock"), *repository.git_dir.glob("refs/heads/**/*.lock")]:
-        if time.time() - lock.stat().st_mtime > _STALE_LOCK_S:
-            lock.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_LOCK_S:
+                lock.unlink()

@@ -165,10 +165,15 @@ def _update_index(repository: Repository, lines: Sequence[bytes]) -> None:
 
 
 def _remove_stale_lock(repository: Repository) -> None:
-    """Remove the index lock of a git that was killed: we hold the dataset's own lock, so it is nobody's."""
+    """Remove the index lock of a git that was killed: we hold the dataset's own lock, so it is nobody's.
+
+    One that is younger than a second may be that of somebody who only looks: it is gone in a moment.
+    """
     lock = repository.git_dir / "index.lock"
-    if lock.exists() and time.time() - lock.stat().st_mtime > 1:
-        lock.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        while abs(time.time() - lock.stat().st_mtime) < 1:
+            time.sleep(0.01)
+        lock.unlink()
 
 
 def _index_line(mode: str, oid: str, path: str) -> bytes:

@@ -22,7 +22,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not BUNDLE.is_file():
         pytest.skip(f"{BUNDLE} is not there (SILLAGE_TEST_DATA)")
     path = tmp_path_factory.mktemp("openneuro") / "ds000001"
-    subprocess.run(["git", "clone", "-q", str(BUNDLE), str(path)], check=True, timeout=60)
+    subprocess.run(["git", "clone", "-q", str(BUNDLE), str(path)], check=True, timeout=240)
     return path
 
 

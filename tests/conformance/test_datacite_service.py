@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,6 +69,10 @@ def schema() -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(XSD)))
 
 
+LOST, NEVER = -1, -2
+"""Statuses of a script: the connection breaks in place of an answer; it stays open, and no answer comes."""
+
+
 class Service(ThreadingHTTPServer):
     """Keeps DOIs; ``script`` says what to answer to the next requests instead of serving them."""
 
@@ -82,6 +85,7 @@ class Service(ThreadingHTTPServer):
         self.script: list[tuple[int, dict[str, Any], bool]] = []
         self.requests: list[tuple[str, str]] = []
         self.faults: list[str] = []
+        self.closing = threading.Event()
         self.schema: etree.XMLSchema | None = etree.XMLSchema(etree.parse(str(XSD))) if XSD.is_file() else None
 
     @property
@@ -123,8 +127,10 @@ class Handler(BaseHTTPRequestHandler):
         status, body, performed = self.server.script.pop(0) if self.server.script else (0, {}, True)
         if performed:
             real = self._perform(attributes)
-        if status == -1:
-            time.sleep(0.6)
+        if status == LOST:
+            self.close_connection = True
+        elif status == NEVER:
+            self.server.closing.wait()
             self.close_connection = True
         elif status:
             self._answer(status, body)
@@ -182,6 +188,7 @@ def service() -> Iterator[Service]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield server
+        server.closing.set()
         server.shutdown()
         thread.join()
         assert server.faults == []
@@ -194,7 +201,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def registrar(service: Service, waits: list[float]) -> DataCiteRegistrar:
-    return DataCiteRegistrar(service.url, "LAB.REPO", "secret", PREFIX, timeout_s=0.3, sleep=waits.append)
+    return DataCiteRegistrar(service.url, "LAB.REPO", "secret", PREFIX, timeout_s=90, sleep=waits.append)
 
 
 def describe(doi: str, kind: str = "Dataset", related: list[Related] = RELATED) -> dict[str, Any]:
@@ -313,19 +320,27 @@ def test_a_service_that_fails_for_long_leaves_the_outcome_open(service: Service,
 
 def test_an_answer_that_is_lost_is_made_good(service: Service, registrar: DataCiteRegistrar) -> None:
     doi = registrar.new_doi()
-    service.script = [(-1, {}, True)]
+    service.script = [(LOST, {}, True)]
     assert registrar.reserve(describe(doi), doi=doi).state == "draft"
     assert [method for method, _ in service.requests] == ["POST", "POST", "GET", "PUT"]
 
 
 def test_answers_that_never_come_leave_the_outcome_open(service: Service, registrar: DataCiteRegistrar) -> None:
     doi = registrar.new_doi()
-    service.script = [(-1, {}, False)] * 4
+    service.script = [(LOST, {}, False)] * 4
     with pytest.raises(OutcomeUnknownError, match="not known"):
         registrar.reserve(describe(doi), doi=doi)
-    service.script = [(-1, {}, False)] * 4
+    service.script = [(LOST, {}, False)] * 4
     with pytest.raises(BackendUnavailableError):
         registrar.hide(doi)
+
+
+def test_a_service_that_does_not_answer_is_waited_for_so_long_and_no_longer(service: Service) -> None:
+    hasty = DataCiteRegistrar(service.url, "LAB.REPO", "secret", PREFIX, timeout_s=0.2, sleep=lambda _: None)
+    service.script = [(NEVER, {}, False)] * 4
+    doi = hasty.new_doi()
+    with pytest.raises((OutcomeUnknownError, BackendUnavailableError), match="Timeout"):
+        hasty.reserve(describe(doi), doi=doi)
 
 
 def test_nobody_at_the_address_is_away() -> None:
@@ -357,6 +372,6 @@ def test_passwords_do_not_travel_in_the_clear() -> None:
 
 
 def test_the_test_service_of_datacite_does_not_resolve(service: Service) -> None:
-    registrar = DataCiteRegistrar(service.url, "LAB.REPO", "secret", "10.5072", timeout_s=5)
+    registrar = DataCiteRegistrar(service.url, "LAB.REPO", "secret", "10.5072", timeout_s=90)
     doi = registrar.new_doi()
     assert not registrar.publish(doi, url="https://lab.example", metadata=describe(doi)).resolvable

@@ -71,8 +71,10 @@ def test_threads_commit_and_read_at_once(repository: Repository) -> None:
 
     with ThreadPoolExecutor(17) as pool:
         reader = pool.submit(read)
-        written = [iri for made in pool.map(write, range(16)) for iri in made]
-        stop.set()
+        try:
+            written = [iri for made in pool.map(write, range(16)) for iri in made]
+        finally:
+            stop.set()
         reader.result()
     assert seen == sorted(seen)
     assert {record.id for record in repository.iterate("Participant")} == set(written)

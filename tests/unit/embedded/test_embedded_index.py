@@ -311,6 +311,6 @@ def test_several_processes_follow_one_repository(tmp_path: Path) -> None:
             world.change()
     finally:
         (tmp_path / "stop").touch()
-        told = [process.communicate(timeout=60) for process in following]
+        told = [process.communicate(timeout=240) for process in following]
     assert told == [(f"{repository.sequence} []\n", "")] * 2
     repository.close()

@@ -160,7 +160,7 @@ def fill(directory: Path, *limit: str) -> int:
         [sys.executable, "-c", FILLING, str(directory), *limit],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -40,6 +40,12 @@ class Writer:
             assert self._process.poll() is None, self._output.read_text()
             time.sleep(0.001)
 
+    def await_acknowledged(self, commits: int) -> None:
+        """Wait until so many of its commits are acknowledged."""
+        while self._output.read_bytes().count(b"\n") <= commits:
+            assert self._process.poll() is None, self._output.read_text()
+            time.sleep(0.001)
+
     def kill(self) -> list[list[str]]:
         """Kill it; return the lines that it finished: its acknowledged commits."""
         self._process.send_signal(signal.SIGKILL)
@@ -48,7 +54,7 @@ class Writer:
 
     def finish(self) -> list[list[str]]:
         """Wait until it has done all that it was told to."""
-        assert self._process.wait(timeout=120) == 0, self._output.read_text()
+        assert self._process.wait(timeout=240) == 0, self._output.read_text()
         return self._lines()
 
     def _lines(self) -> list[list[str]]:
@@ -75,7 +81,7 @@ def verify(directory: Path, acknowledged: list[list[str]]) -> int:
         repository.close()
 
 
-@pytest.mark.timeout(60 + 10 * CRASHES)
+@pytest.mark.timeout(300 + 20 * CRASHES)
 def test_no_acknowledged_commit_is_lost(tmp_path: Path) -> None:
     directory, chance = tmp_path / "catalog", random.Random(SEED)
     SqliteRepository.create(directory, name="crashes").close()
@@ -83,7 +89,8 @@ def test_no_acknowledged_commit_is_lost(tmp_path: Path) -> None:
     size = 0
     for _ in range(CRASHES):
         writer = Writer(directory)
-        time.sleep(chance.expovariate(1 / 0.02))
+        writer.await_acknowledged(chance.randrange(4))
+        time.sleep(chance.expovariate(1 / 0.01))
         written = writer.kill()
         acknowledged += written
         grown = verify(directory, written)
@@ -120,7 +127,7 @@ def test_two_writers_at_once(tmp_path: Path) -> None:
     assert size == sum(int(last) - int(first) + 1 for first, last, *_ in lines)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_catalogue_killed_while_it_was_made_can_be_made_again(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     code = (

@@ -170,7 +170,7 @@ def test_a_load_is_seen_by_every_open_index(index, toy_path):
 
 def test_a_load_in_another_process_is_seen_here(index, toy_path):
     code = OPENING + ".load(pathlib.Path(sys.argv[2]))"
-    subprocess.run([sys.executable, "-c", code, index.file, toy_path], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, index.file, toy_path], check=True, timeout=240)
     assert index.resolve("kid").term.curie == "TOY:4"
 
 
@@ -180,7 +180,7 @@ def test_several_processes_may_make_it_at_once(tmp_path):
     started = [
         subprocess.Popen([sys.executable, "-c", code, file], stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
-    answers = {process.communicate(timeout=60)[0] for process in started}
+    answers = {process.communicate(timeout=240)[0] for process in started}
     assert len(answers) == 1
     assert {process.returncode for process in started} == {0}
     assert not list(file.parent.glob(".*"))

@@ -165,7 +165,7 @@ def run(pack: Path, folder: Path, *arguments: str, path: str | None = None) -> s
         script.write_text(standalone_verifier())
     env = {"PATH": path if path is not None else os.environ["PATH"]}
     command = [sys.executable, "-I", "-S", str(script), str(pack), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, timeout=240, check=False)
 
 
 def test_a_pack_verifies_in_process_and_by_its_own_verifier(case: Case, tmp_path: Path) -> None:

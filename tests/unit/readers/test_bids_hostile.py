@@ -164,10 +164,10 @@ def test_different_problems_beyond_a_thousand_are_counted(reading: Any) -> None:
 def test_names_that_collide_do_not_take_quadratic_time(reading: Any) -> None:
     files = {f"sub-1/micr/sub-1_sample-A_chunk-{n}_SPIM.ome.tif": b"" for n in range(1_000)}
     files |= {f"sub-1/micr/sub-1_sample-A_acq-{n}_photo.json": b"{}" for n in range(1_000)}
-    start = time.perf_counter()
+    start = time.thread_time()
     found = reading(files)
     assert len(found.acquisitions) == 1_001
-    assert time.perf_counter() - start < 20
+    assert time.thread_time() - start < 20
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_bidsignore_patterns(patterns: str, path: str, *, expected: bool) -> Non
 
 
 def test_a_pattern_of_many_stars_is_answered_at_once() -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     assert not ignored("*a" * 40 + "*b")("a" * 250)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_brackets_in_strings_do_not_count_as_depth(reading: Any) -> None:
@@ -210,10 +210,10 @@ def test_brackets_in_strings_do_not_count_as_depth(reading: Any) -> None:
 
 
 def test_a_deep_document_of_many_megabytes_is_refused_quickly(reading: Any) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     found = reading({SIDECAR: '{"A": [' + "[1]," * 500_000 + "[" * 100})
     assert any("nested deeper" in problem.detail for problem in found.problems)
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
 
 
 def test_long_cells_and_names_are_quoted_in_part(reading: Any) -> None:

@@ -185,10 +185,10 @@ def test_what_is_not_supported_is_refused_by_name(text: str, says: str) -> None:
     ],
 )
 def test_what_would_hurt_the_parser_is_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(InvalidRequestError):
         parse(text)
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_long_list_of_values_is_welcome() -> None:

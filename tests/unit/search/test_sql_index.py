@@ -234,7 +234,7 @@ def test_several_processes_follow_one_repository(tmp_path: Path) -> None:
             index.rebuild(repository) if number % 10 == 9 else index.catch_up(repository)
     finally:
         (tmp_path / "stop").touch()
-        said = [process.communicate(timeout=60) for process in following]
+        said = [process.communicate(timeout=240) for process in following]
     assert [out.strip() for out, _ in said] == [f"{repository.sequence} []"] * 2, said
     assert list(index.check(repository)) == []
     index.close()

@@ -53,7 +53,7 @@ def run() -> Run:
             env=annex_environment(folder, online=True),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -85,7 +85,7 @@ def test_no_program_that_the_repository_names_is_run(store: DataStore, hostile: 
     assert {p.where for p in taken.problems} == {"README"}
     assert not sprung.exists(), sprung.read_text()
     subprocess.run(
-        ["git", "-c", "safe.directory=*", "status"], cwd=hostile, capture_output=True, timeout=60, check=False
+        ["git", "-c", "safe.directory=*", "status"], cwd=hostile, capture_output=True, timeout=240, check=False
     )
     assert sprung.exists(), "the trap itself does not work"
 
@@ -153,11 +153,11 @@ def test_content_is_not_fetched_by_a_program_that_the_repository_names(
     clone = tmp_path / "clone"
     run(clone, "git", "config", "remote.origin.annex-cost-command", f"touch {tmp_path}/sprung")
     with pytest.raises(InvalidRequestError, match="names a program"):
-        store.fetch(clone, ["participants.tsv"], timeout_s=30)
+        store.fetch(clone, ["participants.tsv"], timeout_s=240)
     run(clone, "git", "config", "--unset", "remote.origin.annex-cost-command")
     hook = clone / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
     hook.chmod(0o755)
-    assert store.fetch(clone, ["participants.tsv"], timeout_s=30).complete
+    assert store.fetch(clone, ["participants.tsv"], timeout_s=240).complete
     assert not (tmp_path / "sprung").exists()

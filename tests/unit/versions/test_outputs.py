@@ -6,9 +6,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from catalog.versions import working_tree
 from catalog.versions.model import Versioned
 from catalog.versions.run_record import read_run_record, run_message
 from catalog.versions.store import DataStore
@@ -193,6 +195,7 @@ def test_a_full_disk_saves_nothing_and_can_be_repeated(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 import catalog.versions.next_commit
 import catalog.versions.{module} as module
 from catalog.versions.store import DataStore
@@ -249,7 +252,7 @@ def test_a_call_killed_anywhere_is_completed_by_the_next(
     code = KILLED.format(module=module, name=name, after=after, packed=packed)
     arguments = [str(part) for output in outputs for part in output]
     command = [sys.executable, "-c", code, str(store.root), str(derivative.path), *arguments]
-    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(command, check=False, timeout=240).returncode == -signal.SIGKILL
     store.recover()
     assert not list((derivative.path / ".git/sillage/incoming").glob("*"))
     commit = store.save_outputs(derivative.path, outputs, message="Run", run_record={"cmd": "true"})
@@ -283,3 +286,24 @@ def test_run_messages_are_read_back_and_bad_records_refused() -> None:
     assert read_run_record("\n=== Do not change lines below ===\nx\n^^^ Do not change lines above ^^^") is None
     with pytest.raises(ValidationFailedError):
         run_message("x", {"cmd": object()}, datalad_id=None, outputs=[])
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_an_index_lock_of_a_killed_git_is_removed_and_that_of_a_living_one_waited_for(
+    store: DataStore, derivative: Versioned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    lock = derivative.path / ".git" / "index.lock"
+    lock.touch()
+    os.utime(lock, (0, 0) if left else (1000, 1000))
+    (derivative.path / ".git" / "sillage" / working_tree._PENDING).write_text("{}")
+    waited: list[float] = []
+
+    def finished(seconds: float) -> None:
+        waited.append(seconds)
+        lock.unlink()
+
+    monkeypatch.setattr(working_tree, "time", SimpleNamespace(time=lambda: 1000.5, sleep=finished))
+    commit = store.save_outputs(derivative.path, [stage(tmp_path / "w", "x.txt", b"x")], message="x", run_record=None)
+    assert store.tree(derivative.path, commit).read("x.txt") == b"x"
+    assert bool(waited) is not left
+    assert not lock.exists()

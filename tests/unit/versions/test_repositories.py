@@ -114,17 +114,17 @@ def test_content_is_fetched_where_it_can_be_had(store: DataStore, bids: Path, tm
     taken = store.take_in(bids)
     run(tmp_path, "git", "clone", "-q", str(taken.path), "clone")
     clone = tmp_path / "clone"
-    report = store.fetch(clone, ["participants.tsv", "README"], timeout_s=60)
+    report = store.fetch(clone, ["participants.tsv", "README"], timeout_s=240)
     assert report.complete
     assert list(report.here) == ["participants.tsv", "README"]
     assert (
         store.locate(clone, taken.commit, "participants.tsv").read_bytes() == (bids / "participants.tsv").read_bytes()
     )
     run(clone, "git", "remote", "set-url", "origin", str(tmp_path / "gone"))
-    report = store.fetch(clone, ["sub-01/anat/sub-01_T1w.nii.gz"], timeout_s=60)
+    report = store.fetch(clone, ["sub-01/anat/sub-01_T1w.nii.gz"], timeout_s=240)
     assert [problem.where for problem in report.failed] == ["sub-01/anat/sub-01_T1w.nii.gz"]
     with pytest.raises(NotFoundError):
-        store.fetch(clone, ["no-such-file"], timeout_s=60)
+        store.fetch(clone, ["no-such-file"], timeout_s=240)
 
 
 def test_a_fetch_that_hangs_ends_at_its_time_limit(store: DataStore, bids: Path, tmp_path: Path, run) -> None:
