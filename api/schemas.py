@@ -78,6 +78,10 @@ class RegisteredDataset(Answer):
     acquisitions: int
     files: int
     problems: list[dict[str, Any]]
+    sources: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Datasets here that it says it was made of, each with the command that links their participants.",
+    )
 
 
 class CohortQuery(Body):

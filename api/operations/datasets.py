@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import Any
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.operations import records
+from api.operations.named_sources import named_sources, source_name
 from api.wire import record_body
 from catalog.model import Change, Commit, MustBeAt, Problem, Record, Withdraw
 from catalog.readers import read, recognise
@@ -69,7 +68,7 @@ def register(
         if versioned.in_store and not _is_registered(catalogue, versioned):
             catalogue.store.discard(versioned.path)
         raise
-    return _summary(catalogue, made, versioned.problems)
+    return _summary(catalogue, principal, made, versioned.problems, folder=path)
 
 
 def revise(
@@ -111,7 +110,7 @@ def revise(
         )
         if not made.unchanged:
             catalogue.repository.commit(made.commit)
-    return _summary(catalogue, made, versioned.problems)
+    return _summary(catalogue, principal, made, versioned.problems, folder=path)
 
 
 def withdraw(catalogue: Catalogue, principal: Principal, reference: str, *, reason: str) -> dict[str, Any]:
@@ -258,7 +257,9 @@ def _info(
     )
 
 
-def _summary(catalogue: Catalogue, made: Plan, found: Iterable[Problem]) -> dict[str, Any]:
+def _summary(
+    catalogue: Catalogue, principal: Principal, made: Plan, found: Iterable[Problem], *, folder: Path | None
+) -> dict[str, Any]:
     dataset = catalogue.repository.get(made.dataset)
     version = catalogue.repository.get(made.version)
     problems = [problem.to_json() for problem in made.problems]
@@ -274,6 +275,7 @@ def _summary(catalogue: Catalogue, made: Plan, found: Iterable[Problem]) -> dict
         "withdrawn": made.withdrawn,
         "unchanged": made.unchanged,
         "problems": problems,
+        "sources": named_sources(catalogue, principal, dataset, folder=folder),
     }
 
 
@@ -281,11 +283,6 @@ def _is_registered(catalogue: Catalogue, versioned: Versioned) -> bool:
     with suppress(SillageError):
         return catalogue.repository.find_alias(f"datalad:{versioned.datalad_id}") is not None
     return True
-
-
-def source_name(path: Path) -> str:
-    """Return the name by which a folder that was copied is known again: a digest, for paths can name people."""
-    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
 
 
 def _source(catalogue: Catalogue, path: Path) -> str | None:

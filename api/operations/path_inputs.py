@@ -15,7 +15,8 @@ from typing import Any
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
-from api.operations.datasets import check_place, register, source_name
+from api.operations.datasets import check_place, register
+from api.operations.named_sources import source_name
 from catalog.model import Commit, MustBeAbsent, Put, Record
 from catalog.versions.outputs import Output
 from ontology.errors import ConflictError, InvalidRequestError, NotFoundError, RequirementFailedError, SillageError

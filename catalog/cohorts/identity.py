@@ -111,7 +111,8 @@ def links_about(participants: Collection[str], repository: Repository) -> Iterat
     for start in range(0, len(listed), _CHUNK):
         edges = repository.edges_to(listed[start : start + _CHUNK], END_PREDICATES)
         found.update(repository.get_many({edge.source for edge in edges} - found.keys()))
-    yield from sorted(found.values(), key=lambda record: (record.created, record.id))
+    in_force = (record for record in found.values() if not record.withdrawn)
+    yield from sorted(in_force, key=lambda record: (record.created, record.id))
 
 
 def other_end(link: Record, participant: str) -> str:

@@ -116,6 +116,11 @@ def _registered(people: People, body: dict[str, Any]) -> None:
     )
     people.say(f"id {body['id']}")
     _problems(people, body["problems"])
+    for source in body["sources"]:
+        people.say(
+            f"It says that it was made of {source['title']}, which is here. If the same label means the same person in "
+            f"both, say so: sillage dataset derived-from {short(body['id'])} {short(source['dataset'])}"
+        )
     people.say(f"What was mapped and what was not: sillage dataset report {short(body['id'])}")
 
 

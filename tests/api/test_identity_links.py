@@ -84,7 +84,9 @@ def test_saying_it_again_either_way_round_changes_nothing(world: World) -> None:
 
 
 def test_participants_are_named_by_dataset_and_label_or_a_prefix_of_their_id(world: World) -> None:
-    answer = world.link((f"{world.first}/sub-01", f"{world.second}/sub-03"), (world.one["sub-02"][9:25], world.two["sub-02"]))
+    answer = world.link(
+        (f"{world.first}/sub-01", f"{world.second}/sub-03"), (world.one["sub-02"][9:25], world.two["sub-02"])
+    )
     assert [item["participants"] for item in answer["items"]] == [
         [world.one["sub-01"], world.two["sub-03"]],
         [world.one["sub-02"], world.two["sub-02"]],
@@ -180,9 +182,7 @@ def test_reading_links_is_on_the_ledger_and_grounds_are_in_no_entry(world: World
     assert said == ["", ""]
 
 
-def test_somebody_who_links_the_same_pair_meanwhile_does_no_harm(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_somebody_who_links_the_same_pair_meanwhile_does_no_harm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = world.one["sub-01"], world.two["sub-03"]
     repository = catalogue_of(world.client).repository
     commit, meanwhile = repository.commit, [True]
