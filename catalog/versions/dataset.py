@@ -105,23 +105,27 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-_REMOVALS = 20
+_REMOVALS = 600
 """So often a folder is tried to be removed while somebody still writes into it."""
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder whose annexed content is write-protected.
+    """Remove a folder whose annexed content is write-protected; another process may remove it as well.
 
     Raises:
-        OSError: Something in it cannot be removed.
+        OSError: Something in it cannot be removed, or it was never there.
     """
+    was_there = os.path.lexists(path)
     for attempt in range(_REMOVALS):
         for folder, _, _ in os.walk(path):
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(folder, 0o700)
         try:
-            return shutil.rmtree(path)
+            shutil.rmtree(path)
+            return
         except OSError as error:
+            if was_there and not os.path.lexists(path):
+                return
             # A program that was started by a process that was killed since may write for another moment.
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _REMOVALS - 1:
                 raise

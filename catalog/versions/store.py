@@ -276,11 +276,8 @@ class DataStore(DataReader):
         """Build a dataset aside and put it in its place when it is whole; leave nothing when it fails."""
         with full_disk_reported():
             self._make_root()
-            aside = self.root / f"{_INCOMING}{uuid.uuid4()}"
-            aside.mkdir()
-            descriptor = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
+            aside, descriptor = self._make_aside()
             try:
-                try_lock(descriptor)
                 yield aside / "dataset"
                 os.rename(aside / "dataset", self.root / identifier)
                 synchronise(self.root)
@@ -288,8 +285,22 @@ class DataStore(DataReader):
                 remove_tree(aside)
                 os.close(descriptor)
 
+    def _make_aside(self) -> tuple[Path, int]:
+        """Make a folder and lock it; one that is new and not locked may be taken by another process for abandoned."""
+        while True:
+            aside = self.root / f"{_INCOMING}{uuid.uuid4()}"
+            aside.mkdir()
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = os.open(aside, os.O_RDONLY | os.O_CLOEXEC)
+                if try_lock(descriptor) and aside.exists():
+                    return aside, descriptor
+                os.close(descriptor)
+
     def _remove_abandoned(self, folder: Path) -> bool:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False  # Whoever built a dataset there has put it in its place since.
         try:
             if not try_lock(descriptor):
                 return False

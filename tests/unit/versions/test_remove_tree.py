@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -40,3 +41,17 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("catalog.versions.dataset._REMOVALS", 2)
     with pytest.raises(FileNotFoundError):
         remove_tree(tmp_path / "nothing")
+
+
+def test_what_somebody_else_removes_at_the_same_time_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "left"
+    (folder / "inner").mkdir(parents=True)
+    real = shutil.rmtree
+
+    def after_another(path: Path) -> None:
+        real(path)
+        real(path)
+
+    monkeypatch.setattr(shutil, "rmtree", after_another)
+    remove_tree(folder)
+    assert not folder.exists()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from catalog.versions import objects as objects_module
+from catalog.versions import store as store_module
 from catalog.versions.store import DataStore
 from ontology.errors import InvalidRequestError, NotFoundError, StorageFullError
 
@@ -282,3 +283,27 @@ def test_many_small_files_are_listed_and_read_by_few_processes(
     contents = tree.read_many(file.path for file in tree.files())
     assert len(contents) == 300
     assert 0 < len(started) < 10
+
+
+def test_what_another_process_takes_for_abandoned_is_begun_anew(
+    store: DataStore, bids: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, others = store_module.try_lock, iter([DataStore(store.root).recover])
+
+    def lock(descriptor: int) -> bool:
+        for recover in others:
+            assert len(recover()) == 1
+        return real(descriptor)
+
+    monkeypatch.setattr(store_module, "try_lock", lock)
+    taken = store.take_in(bids)
+    assert [path.name for path in store.root.iterdir()] == [taken.path.name]
+
+
+def test_what_was_put_in_its_place_meanwhile_is_no_longer_abandoned(
+    store: DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.root.mkdir(parents=True, exist_ok=True)
+    gone = store.root / ".incoming-of-somebody"
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter([gone]))
+    assert store.recover() == []
