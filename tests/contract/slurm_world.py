@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import time
 from pathlib import Path
 
 from executors.attempts.folder import TaskFolder
@@ -14,14 +16,27 @@ from executors.slurm.runner import SlurmRunner
 from executors.states import TaskState
 from executors.testing import Recorder, task, wait_until
 
+HELD = "until [ -e go ]; do sleep 0.05; done"
+"""Ends the script of a task that goes on when it is told to: however slow the machine, it is still there."""
+
 PATIENCE_S = 120.0
 """A busy machine may need that long; nothing waits longer than it has to."""
 
 
+AWAY = re.compile(r"timed out|unable to contact|connect|try again", re.IGNORECASE)
+"""What Slurm's commands say of a controller that is too busy to answer in its time."""
+
+
 def ask(conf: Path, *command: str) -> str:
-    """Give a command of Slurm's as an operator would."""
-    environ = os.environ | {"SLURM_CONF": str(conf)}
-    return subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=60).stdout
+    """Give a command of Slurm's as an operator would, and again where the controller was too busy to take it."""
+    environ, until = os.environ | {"SLURM_CONF": str(conf)}, time.monotonic() + PATIENCE_S
+    while True:
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+        if done.returncode == 0:
+            return done.stdout
+        assert AWAY.search(done.stderr), f"{command} was refused: {done.stderr}"
+        assert time.monotonic() < until, f"{command}: {done.stderr}"
+        time.sleep(0.5)
 
 
 def opened(root: Path, conf: Path, sandbox: str = "none", **options: object) -> SlurmRunner:
@@ -40,6 +55,11 @@ def up(runner: Runner, recorder: Recorder, script: str = "echo up; sleep 300", *
 
 def folder_of(runner: SlurmRunner, spec: TaskSpec) -> TaskFolder:
     return TaskFolder(runner._root, spec.id, spec.attempt)
+
+
+def let_go(folder: TaskFolder) -> None:
+    """Tell a held task to go on."""
+    (folder.work / "go").touch()
 
 
 def job_of(runner: SlurmRunner, spec: TaskSpec) -> str:

@@ -21,19 +21,20 @@ LARGE = {"feature": "large", "memory_gb": 80, "compute_capability": "9.0"}
 
 
 def test_a_batch_becomes_few_arrays(slurm_runner: SlurmRunner, calm_conf: Path) -> None:
-    """Two hundred tasks, one of which fails: the others are not touched by that."""
+    """Tasks that come together, one of which fails: the others are not touched by that."""
     recorder = Recorder()
-    specs = [task(f"echo {number}; test {number} -ne 77") for number in range(200)]
-    for spec in specs:
-        slurm_runner.submit(spec, recorder)
+    specs = [task(f"echo {number}; test {number} -ne 37") for number in range(60)]
+    with slurm_runner._desk.guard:
+        for spec in specs:
+            slurm_runner.submit(spec, recorder)
     assert slurm_runner.drain(2 * PATIENCE_S)
     failed = [spec for spec in specs if recorder.states[spec.id] is not TaskState.COMPLETE]
     assert [recorder.last(spec.id).reason for spec in failed] == ["exit-code"]
-    assert failed == [specs[77]]
+    assert failed == [specs[37]]
     assert slurm_runner.logs(specs[7].id, "stdout") == b"7\n"
     places = {Post(folder_of(slurm_runner, spec)).place for spec in specs}
     batches = {place.batch for place in places if place is not None}
-    assert len(batches) <= 20
+    assert len(batches) == 1
     log = calm_conf.parent / "completed"
     wait_until(lambda: len(list(read_completions(log, batches))) == len(specs), PATIENCE_S)
     history = Slurm(conf=calm_conf).history(batches)
@@ -77,12 +78,12 @@ def test_a_kind_of_gpu_is_asked_for_by_its_feature(tmp_path: Path, calm_conf: Pa
 def test_a_node_tells_what_a_running_task_uses(slurm_runner: SlurmRunner) -> None:
     recorder = Recorder()
     spec = up(slurm_runner, recorder, "echo 0 >file; echo up; sleep 300")
-    wait_until(lambda: slurm_runner.usage(spec.id) is not None, PATIENCE_S)
+    # The first look may come before the command has begun.
+    wait_until(lambda: (used := slurm_runner.usage(spec.id)) is not None and used.processes >= 1, PATIENCE_S)
     used = slurm_runner.usage(spec.id)
     assert used is not None
     assert used.wall_s > 0
     assert used.rss_bytes > 0
-    assert used.processes >= 1
     assert used.gpu_percent is None
     slurm_runner.cancel(spec.id)
     assert ended(slurm_runner, spec, recorder) == (TaskState.CANCELED, "canceled")

@@ -8,14 +8,15 @@ from deploy.services.server import Server
 from executors.slurm.jobs import PREFIX
 from executors.states import EventKind, TaskState
 from executors.testing import Recorder, task, wait_until
-from tests.contract.slurm_world import PATIENCE_S, ended, opened, up
+from tests.contract.slurm_world import HELD, PATIENCE_S, ended, folder_of, let_go, opened, up
 
 
 def test_the_controller_is_away_for_a_while(slurm_cluster: Server, tmp_path: Path, calm_conf: Path) -> None:
     recorder, runner = Recorder(), opened(tmp_path, calm_conf, timeout_s=2)
-    first = up(runner, recorder, "echo up; sleep 4")
-    wait_until(lambda: PREFIX.encode() in (calm_conf.parent / "state" / "job_state").read_bytes(), PATIENCE_S)
+    first = up(runner, recorder, f"echo up; {HELD}")
+    wait_until(lambda: _is_saved(calm_conf), PATIENCE_S)
     slurm_cluster.kill()
+    let_go(folder_of(runner, first))
     second = task("echo late")
     runner.submit(second, recorder)
     assert ended(runner, first, recorder) == (TaskState.COMPLETE, None)
@@ -24,3 +25,11 @@ def test_the_controller_is_away_for_a_while(slurm_cluster: Server, tmp_path: Pat
     assert ended(runner, second, recorder) == (TaskState.COMPLETE, None)
     assert recorder.kinds(second.id).count(EventKind.START) == 1
     runner.close()
+
+
+def _is_saved(conf: Path) -> bool:
+    """Tell whether the controller has written down a job of ours; it has no such file while it writes a new one."""
+    try:
+        return PREFIX.encode() in (conf.parent / "state" / "job_state").read_bytes()
+    except FileNotFoundError:
+        return False
