@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from sillage.cli import run
 from sillage.client import Client, ProblemError
 from tests.api.conftest import write_study
 from tests.api.test_certificates import occupy, release
 from tests.api.test_leakage_across_datasets import Columns, Two, choose
-from tests.client.test_command_line import sillage
 
 
 def describe(root: Path, **members: Any) -> None:
@@ -132,20 +132,23 @@ def test_registration_says_nothing_of_what_is_elsewhere(made: Callable[..., dict
     assert made(SourceDatasets=[{"URL": "https://example.org/raw"}, {"URL": "."}])["sources"] == []
 
 
-def test_the_command_line_says_what_to_run_and_runs_it(catalog: Path, study: Path, tmp_path: Path) -> None:
-    at = ("--catalog", catalog)
-    raw = json.loads(sillage("dataset", "register", study, "--json", *at).out)["id"]
+def test_the_command_line_says_what_to_run_and_runs_it(
+    catalog: Path, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sillage(*arguments: str) -> tuple[int, str]:
+        return run([*arguments, "--catalog", str(catalog)]), capsys.readouterr().out
+
+    raw = json.loads(sillage("dataset", "register", str(study), "--json")[1])["id"]
     root = tmp_path / "made"
     shutil.copytree(study, root)
     describe(root, SourceDatasets=[{"URL": raw}])
-    out = sillage("dataset", "register", root, *at).out
+    _, out = sillage("dataset", "register", str(root))
     assert "It says that it was made of A small study, which is here" in out
     command = next(line for line in out.splitlines() if "derived-from" in line).split("sillage ")[-1].split()
-    assert "4 participants would be linked" in sillage(*command, "--dry-run", *at).out
-    said = sillage(*command, *at)
-    assert (said.code, "4 participants linked" in said.out) == (0, True)
-    assert "4 participants no longer linked" in sillage(*command, "--retract", "other people", *at).out
-    assert sillage(*command, "--retract", "other people", "--dry-run", *at).code == 2
+    assert "4 participants would be linked" in sillage(*command, "--dry-run")[1]
+    assert sillage(*command) == (0, "4 participants linked\n")
+    assert sillage(*command, "--retract", "other people") == (0, "4 participants no longer linked\n")
+    assert sillage(*command, "--retract", "other people", "--dry-run")[0] == 2
 
 
 # What follows for leakage

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sillage.cli import run
 from sillage.client import Client, ProblemError
 from tests.api.test_certificates import catalogue_of
-from tests.client.test_command_line import sillage
 
 BASIS = "the study's list of identifiers"
 Somebody = Callable[..., Client]
@@ -236,28 +236,33 @@ def test_the_page_of_a_participant_shows_who_is_the_same_person(world: World) ->
     assert "&lt;b&gt;the list" in page
 
 
-def test_the_command_line_links_lists_and_unlinks(world: World, catalog: Path, tmp_path: Path) -> None:
+def test_the_command_line_links_lists_and_unlinks(
+    world: World, catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sillage(*arguments: str) -> tuple[int, str]:
+        return run([*arguments, "--catalog", str(catalog)]), capsys.readouterr().out
+
     one, two = world.one["sub-01"], world.two["sub-03"]
     world.client.close()
-    at = ("--catalog", catalog)
     table = tmp_path / "pairs.tsv"
     table.write_text(f"participant\tsame_as\n{one}\t{two}\n{world.first}/sub-02\t{world.second}/sub-02\n")
-    assert "2 pairs linked" in sillage("participant", "link", "--from", table, "--basis", BASIS, *at).out
-    assert "2 as before" in sillage("participant", "link", "--from", table, "--basis", BASIS, *at).out
-    listed = sillage("participant", "links", one, *at)
-    assert "sub-03" in listed.out
-    assert BASIS in listed.out
-    refused = sillage("participant", "link", one, f"{world.second}/sub-99", "--basis", BASIS, *at)
-    assert refused.code == 1
-    assert "there is no participant sub-99" in refused.out
-    assert "1 pair retracted" in sillage("participant", "unlink", two, one, "--reason", "a mistake", *at).out
-    assert "nobody that you may see" in sillage("participant", "links", one, *at).out
+    assert sillage("participant", "link", "--from", str(table), "--basis", BASIS) == (0, "2 pairs linked\n")
+    assert "2 as before" in sillage("participant", "link", "--from", str(table), "--basis", BASIS)[1]
+    _, listed = sillage("participant", "links", one)
+    assert "sub-03" in listed
+    assert BASIS in listed
+    code, refused = sillage("participant", "link", one, f"{world.second}/sub-99", "--basis", BASIS)
+    assert (code, "there is no participant sub-99" in refused) == (1, True)
+    assert sillage("participant", "unlink", two, one, "--reason", "a mistake") == (0, "1 pair retracted\n")
+    assert sillage("participant", "links", one) == (0, "nobody that you may see\n")
 
 
 @pytest.mark.parametrize("text", ["", "participant\tsame_as\n", "a\tb\tc\n", "a\n", "a\t\n"])
-def test_a_table_that_is_none_is_refused_before_anything_is_written(catalog: Path, tmp_path: Path, text: str) -> None:
+def test_a_table_that_is_none_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
     table = tmp_path / "pairs.tsv"
     table.write_text(text)
-    found = sillage("participant", "link", "--from", table, "--basis", BASIS, "--catalog", catalog)
-    assert found.code == 2
-    assert "Traceback" not in found.err
+    # Refused before any catalogue is looked for.
+    assert run(["participant", "link", "--from", str(table), "--basis", BASIS, "--catalog", str(tmp_path)]) == 2
+    assert "the table" in capsys.readouterr().err
