@@ -27,7 +27,8 @@ from executors.attempts.folder import ProcessIdentity, TaskFolder, boot_id, is_a
 
 log = logging.getLogger(__name__)
 
-LOCK_S = 0.25
+LOCK_S = 2.0
+"""Who holds the lock needs it for less than a millisecond; on a busy machine it may have to wait for a processor."""
 STALE_S = 5.0
 """A wish that was not confirmed for so long is not waited for."""
 CONFIRM_S = 1.0
