@@ -106,3 +106,8 @@ def _sentence(
     doubt = f"; of {unknown:,} it cannot be told" if unknown else ""
     share = "shares" if shared == 1 else "share"
     return f"{shared:,} of {of} {share} participants with the training of {models}: {kinds}{doubt}"
+
+
+def nodes_of(found: Mapping[str, Any]) -> list[str | None]:
+    """Return the records on the ways that a sum names; None for whom it does not name."""
+    return [node["id"] for each in found["relations"] if each["path"] for node in each["path"]["nodes"]]

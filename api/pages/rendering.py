@@ -15,7 +15,7 @@ from api.catalogue import Catalogue
 from api.dependencies import COOKIE, open_catalogue_of
 from api.identity import ANONYMOUS
 from api.operations import identifiers
-from api.pages.wording import coded, duration, granted, interval, number, size, unit, used, when
+from api.pages.wording import coded, duration, granted, interval, number, size, summed, unit, used, when
 from catalog.model import Record
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 NIFTI = (".nii", ".nii.gz")
-FILTERS = (coded, duration, granted, interval, number, size, unit, used, when)
+FILTERS = (coded, duration, granted, interval, number, size, summed, unit, used, when)
 
 
 @cache

@@ -15,6 +15,7 @@ from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
 from api.operations import certificate_register, certificates, records, run_plans, tasks
 from api.operations.chosen_resources import room
+from api.operations.leakage_sums import nodes_of
 from api.operations.pipeline_versions import deprecation_notice, version_of
 from api.operations.submissions import Request as RunRequest
 from api.pages import run_form
@@ -65,6 +66,9 @@ class _Form:
         offered, more = _cohorts(self.catalogue, self.principal, typed.get("cohort", ""))
         plan = shown["plan"] or {}
         people = [item["participant"] for item in (*plan.get("items", ()), *plan.get("refused", ()))]
+        found = plan.get("leakage")
+        if found:
+            people += [*nodes_of(found), *(who for each in found["relations"] for who in each["participants"])]
         return page(
             self.request,
             "run.html",

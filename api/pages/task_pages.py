@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
 
 from api.access import Permission, Principal
 from api.catalogue import Catalogue
 from api.dependencies import Caller, Open
-from api.operations import batches, records, tasks
+from api.operations import batch_items, batches, records, tasks
+from api.operations.batch_items import Wanted
+from api.operations.leakage_sums import nodes_of
 from api.pages.rendering import can_read_data, may_change, names_of, page, pictures_of
 from api.pages.resting import certificate_of
 from api.pages.rule_pages import rule_of
@@ -88,14 +92,23 @@ def list_tasks(
     )
 
 
+class Filters(BaseModel):
+    """Which items of a batch are shown."""
+
+    state: str | None = None
+    leakage: str | None = None
+    relation: str | None = None
+    reason: str | None = None
+    cursor: str | None = None
+
+
 @router.get("/tasks/{id}")
 def show_task(
     request: Request,
     id: str,
     catalogue: Open,
     principal: Caller,
-    state: str | None = None,
-    cursor: str | None = None,
+    filters: Annotated[Filters, Query()],
 ) -> Response:
     """Show a task or a batch; an unfinished one follows itself live."""
     body = tasks.show(catalogue, principal, id)
@@ -107,12 +120,22 @@ def show_task(
         "may_again": principal.datasets(Permission.RUN) != frozenset() and not body.get("certification"),
         "certificate": certificate_of(catalogue, body),
         "rule": rule_of(catalogue, body.get("cohort")),
-        "names": names_of(catalogue, [body.get("cohort"), body.get("participant"), body.get("batch")]),
+        "names": names_of(catalogue, [body.get("cohort"), body.get("participant"), body.get("batch"), *_on_ways(body)]),
     }
     if record.type == "TaskBatch":
-        items = batches.items(catalogue, principal, record.id, state=state or None, cursor=cursor, limit=CELLS)
+        asked = {name: value for name, value in filters if value and name != "cursor"}
+        items = batch_items.items(catalogue, principal, record.id, Wanted(**asked), cursor=filters.cursor, limit=CELLS)
         return page(
-            request, "batch.html", principal, **common, page=items, letters=LETTERS, asked=state or "", cursor=cursor
+            request,
+            "batch.html",
+            principal,
+            **common,
+            page=items,
+            letters=LETTERS,
+            state=filters.state or "",
+            asked=", ".join(asked.values()),
+            query=urlencode(asked),
+            cursor=filters.cursor,
         )
     readable = can_read_data(principal, record)
     return page(
@@ -125,6 +148,12 @@ def show_task(
         timeline=_timeline(catalogue, body),
         pictures=pictures_of(body["outputs"]) if readable else [],
     )
+
+
+def _on_ways(body: Mapping[str, Any]) -> list[str | None]:
+    """Return the records that the leakage of a batch names."""
+    found = body.get("leakage") if body["type"] == "TaskBatch" else None
+    return nodes_of(found) if found else []
 
 
 def _printed(catalogue: Catalogue, principal: Principal, record: Record, *, readable: bool) -> dict[str, Any]:

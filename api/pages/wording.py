@@ -77,6 +77,32 @@ def used(resources: Mapping[str, Any]) -> str:
     return ", ".join(said) or "not seen"
 
 
+def summed(usage: Mapping[str, Any]) -> str:
+    """Return in one line what all runs of a batch used together; of how many that is known where not of all."""
+    runs, known = usage["attempts"], usage["known"]
+
+    def partly(name: str) -> str:
+        return f" (of {known[name]:,} of them)" if known[name] < runs else ""
+
+    said = [f"{runs:,} run{'s' if runs != 1 else ''} in {duration(usage['elapsed_s'])}"]
+    for name, text in (("wall_s", "of running"), ("cpu_s", "of CPU"), ("gpu_s", "of GPU")):
+        if usage[name]:
+            said.append(f"{duration(usage[name])} {text}{partly(name)}")
+    if usage["max_rss_bytes"] is not None:
+        said.append(f"at most {size(usage['max_rss_bytes'])} of memory at a time{partly('max_rss_bytes')}")
+    if usage["gpu_joules"]:
+        said.append(f"{energy(usage['gpu_joules'])} by GPUs")
+    if usage["cpu_joules_at_most"]:
+        said.append(f"at most {energy(usage['cpu_joules_at_most'])} by processors{partly('cpu_joules')}")
+    return ", ".join(said)
+
+
+def energy(joules: float) -> str:
+    """Return an energy as people say it: in watt-hours, or in kilowatt-hours from one thousand on."""
+    hours = joules / 3600
+    return f"{hours:.3g} Wh" if hours < 999.5 else f"{hours / 1000:,.3g} kWh"
+
+
 def granted(resources: Mapping[str, Any]) -> str:
     """Return in one line what a task may use."""
     cores, gpus = resources["cpu_cores"], resources["gpus"]
