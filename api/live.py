@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -24,6 +25,8 @@ from catalog.model import Record
 from executors.runner import STREAMS
 from executors.states import TaskState
 from ontology.errors import InvalidRequestError, SillageError
+
+logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 USAGE_S = 1.0
@@ -101,7 +104,7 @@ class Watched:
         self.body: dict[str, Any] = {}
         self.usages: deque[dict[str, Any]] = deque(maxlen=KEPT_USAGES)
         self.tails: dict[str, Tail] = {}
-        self.failure: SillageError | None = None
+        self.failure: Exception | None = None
         self.settled = False
         """It has ended, and all that it printed was read."""
 
@@ -128,8 +131,11 @@ class Watched:
                 began = time.monotonic()
                 try:
                     changed, attempt = await run_in_threadpool(self._look, attempt)
-                except SillageError as error:
+                except Exception as error:
+                    # Whoever follows must hear of it, whatever it is: nobody would look for them any more.
                     self.failure, changed = error, True
+                    if not isinstance(error, SillageError):
+                        logger.exception("following %s failed", self._iri)
                 if changed:
                     async with self._changed:
                         self.version += 1

@@ -132,6 +132,24 @@ def test_many_followers_cost_one_look(
     assert len(set(looking)) == 1
 
 
+def test_whoever_follows_is_let_go_when_looking_fails(
+    client: Client, catalog: Path, talking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue: Catalogue = client._transport._app.state.catalogue  # type: ignore[union-attr]
+    record = catalogue.repository.get(talking)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    monkeypatch.setattr(Watched, "_look", broken)
+
+    async def follow() -> list[str]:
+        return [event async for event in Live(catalogue).events(record, Place(), logs=True)]
+
+    assert asyncio.run(follow()) == []
+    let_go(catalog, talking)
+
+
 def test_a_service_that_stops_leaves_nothing_of_who_followed(client: Client, catalog: Path, talking: str) -> None:
     following = client.events(talking)
     assert next(following)[0] == "state"
