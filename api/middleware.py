@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import fault_response, too_large_response
+from api.problems import asked_by_people, fault_response, too_large_response
 
 logger = logging.getLogger(__name__)
 
@@ -89,14 +89,16 @@ class Envelope:
 
         try:
             if self._too_large(scope):
-                await too_large_response(self.max_body, rid)(scope, receive, send_enveloped)
+                await too_large_response(self.max_body, rid, for_people=_by_people(scope))(
+                    scope, receive, send_enveloped
+                )
             else:
                 await self.app(scope, receive, send_enveloped)
         except Exception as error:
             logger.error("unforeseen failure", exc_info=error)
             if started:
                 raise
-            await fault_response(rid)(scope, receive, send_enveloped)
+            await fault_response(rid, for_people=_by_people(scope))(scope, receive, send_enveloped)
         finally:
             self.metrics.seconds += time.perf_counter() - begun
             request_id.reset(token)
@@ -106,6 +108,11 @@ class Envelope:
             if name == b"content-length":
                 return not value.isdigit() or int(value) > self.max_body
         return False
+
+
+def _by_people(scope: Scope) -> bool:
+    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return asked_by_people(scope["path"], accept.decode("latin-1"))
 
 
 def _with_safe_headers(headers: Iterable[tuple[bytes, bytes]], rid: str) -> list[tuple[bytes, bytes]]:

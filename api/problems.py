@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.media import choose
 from ontology import errors
 
 logger = logging.getLogger(__name__)
@@ -92,8 +94,9 @@ def install(app: FastAPI, *, page: Page) -> None:
         return page(request, error) or respond(error, request)
 
     @app.exception_handler(RequestValidationError)
-    def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        return respond(_from_validation(error), request)
+    def _malformed(request: Request, error: RequestValidationError) -> Response:
+        malformed = _from_validation(error)
+        return page(request, malformed) or respond(malformed, request)
 
     @app.exception_handler(HTTPException)
     def _framework(request: Request, error: HTTPException) -> Response:
@@ -111,19 +114,21 @@ def install(app: FastAPI, *, page: Page) -> None:
             "detail": f"{request.method} {request.url.path}: {phrase}",
             "instance": _instance(request),
         }
+        if asked_by_people(request.url.path, request.headers.get("accept", "")):
+            return plain_page(body, error.headers)
         return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
 
 
-def fault_response(request_id: str) -> JSONResponse:
+def fault_response(request_id: str, *, for_people: bool = False) -> Response:
     """Return the answer to a failure that nobody foresaw: it tells nothing but how to report it."""
     fault = errors.SillageError(
         "This is our fault, not yours.", next_step=f"Report it with the request id {request_id}."
     )
     body = body_of(fault, instance=f"{REQUEST_PREFIX}{request_id}")
-    return JSONResponse(body, 500, media_type=MEDIA_TYPE)
+    return plain_page(body) if for_people else JSONResponse(body, 500, media_type=MEDIA_TYPE)
 
 
-def too_large_response(limit: int, request_id: str) -> JSONResponse:
+def too_large_response(limit: int, request_id: str, *, for_people: bool = False) -> Response:
     """Return the answer to a body that is larger than ``limit`` bytes; it is not read."""
     body = {
         "type": "about:blank",
@@ -133,7 +138,29 @@ def too_large_response(limit: int, request_id: str) -> JSONResponse:
         "instance": f"{REQUEST_PREFIX}{request_id}",
         "next_step": "Raise the setting max_body_mb, or register data by path.",
     }
-    return JSONResponse(body, 413, headers={"Connection": "close"}, media_type=MEDIA_TYPE)
+    headers = {"Connection": "close"}
+    return plain_page(body, headers) if for_people else JSONResponse(body, 413, headers=headers, media_type=MEDIA_TYPE)
+
+
+def asked_by_people(path: str, accept: str) -> bool:
+    """Tell whether a browser asks for a page, and not a program."""
+    return not path.startswith("/api/") and choose(accept, ["application/json", "text/html"]) == "text/html"
+
+
+def plain_page(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """Return a failure as a page that needs neither templates nor a catalogue, either of which may be what failed."""
+    said = {name: html.escape(str(value)) for name, value in body.items()}
+    step = f"<p>{said['next_step']}</p>" if "next_step" in said else ""
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{said["title"]}</title><link rel="stylesheet" href="/static/sillage.css"></head><body><main>'
+        f'<p class="kind">{said["status"]}</p><h1>{said["title"]}</h1><div class="error" role="alert">'
+        f'<p>{said["detail"]}</p>{step}</div><p><a href="/">Back to the search</a></p>'
+        f'<p class="mono">{said["instance"]}</p></main></body></html>',
+        int(body["status"]),
+        headers=dict(headers or {}),
+    )
 
 
 def _from_validation(error: RequestValidationError) -> errors.InvalidRequestError:

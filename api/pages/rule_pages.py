@@ -43,7 +43,8 @@ def show_rule(request: Request, id: str, catalogue: Open, principal: Caller, cur
         r=body,
         page=found,
         titles=titles_of(catalogue, [item["dataset"] for item in found["items"]]),
-        names=names_of(catalogue, [body["creator"]]),
+        names=names_of(catalogue, [body["creator"], body["pipeline"]]),
+        newest="@" not in body["pipeline"] and not body["pipeline"].startswith("urn:"),
         may_run=principal.datasets(Permission.RUN) != frozenset() and may_change(principal, body["creator"]),
     )
 
@@ -74,7 +75,7 @@ def show_evaluation(
         asked=outcome,
         outcomes=OUTCOMES,
         people={iri: person.document.get("label") for iri, person in people.items()},
-        names=names_of(catalogue, [body["rule"], body["task"], body["cohort"]]),
+        names=names_of(catalogue, [body["rule"], body["task"], body["cohort"], body["pipeline"]]),
         titles=titles_of(catalogue, [body["dataset"]]),
     )
 

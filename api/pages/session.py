@@ -9,9 +9,8 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import COOKIE, Open
-from api.media import choose
 from api.pages.rendering import page
-from api.problems import body_of, status_of
+from api.problems import asked_by_people, body_of, status_of
 from ontology.errors import SillageError, UnauthenticatedError
 
 router = APIRouter()
@@ -52,8 +51,7 @@ def problem_page(request: Request, error: SillageError) -> Response | None:
 
     Who is not logged in is sent to do so, and comes back.
     """
-    wanted = choose(request.headers.get("accept", ""), ["application/json", "text/html"])
-    if request.url.path.startswith("/api/") or wanted != "text/html":
+    if not asked_by_people(request.url.path, request.headers.get("accept", "")):
         return None
     if isinstance(error, UnauthenticatedError) and request.method == "GET":
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
