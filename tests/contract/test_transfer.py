@@ -14,6 +14,8 @@ import pytest
 from catalog.backends.neo4j import Neo4jRepository
 from catalog.backends.neo4j.removal import remove_catalogue
 from catalog.backends.sqlite import SqliteRepository
+from catalog.cohorts.identity import Identity, Statement, links_about, retracted
+from catalog.cohorts.kinship import kinship
 from catalog.commits import replay
 from catalog.model import Commit, Erase, Note, Put, Withdraw
 from catalog.repository import Entered, Repository, StoredBody
@@ -122,6 +124,31 @@ def test_a_loaded_ledger_is_the_same_and_everything_follows_from_it(source: Repo
             sorted(node.id for node in down[0].nodes)
         ] * 2
     assert target.find_alias("doi:2") == ids["early"]
+
+
+def test_who_is_one_person_in_the_source_is_so_in_the_target(source: Repository, target: Repository) -> None:
+    one, two, three = (new_iri() for _ in range(3))
+    for iri in (one, two, three):
+        do(source, Put(id=iri, type="Participant", document={"label": "sub-01", "dataset": new_iri()}))
+    for first, second in ((one, two), (two, three)):
+        said = Statement(
+            first=source.get(first),
+            second=source.get(second),
+            relation=Identity.SPECIALIZATION,
+            basis="the same label",
+            by=ME,
+            time="2026-01-02T03:04:05Z",
+        )
+        do(source, said.put(new_iri()))
+    wrong = next(links_about([three], source))
+    do(source, retracted(wrong, time="2026-01-03T03:04:05Z", by=ME, reason="a mistake"))
+    target.load(source.export())
+    assert [link.document for link in links_about([one, two, three], target)] == [
+        link.document for link in links_about([one, two, three], source)
+    ]
+    assert set(kinship([one, two, three], target).groups) == {tuple(sorted((one, two))), (three,)}
+    assert target.get(wrong.id).document["retracted"]["reason"] == "a mistake"
+    assert clean(target)
 
 
 def test_a_loaded_store_goes_on(source: Repository, target: Repository) -> None:
