@@ -273,7 +273,8 @@ class BatchWorker:
         for number, task in enumerate(picked):
             try:
                 taken &= self._hand_over(task)
-            except (BackendUnavailableError, StorageFullError):
+            except Exception:
+                # Whatever it was: these were not handed over, and nobody else will do it.
                 course.flying -= {each.id for each in picked[number:]}
                 course.cursor = None
                 raise
@@ -316,8 +317,9 @@ class BatchWorker:
             return True
         busy = False
         for task in self._catalogue.repository.get_many(course.flying - course.stopped).values():
-            course.stopped.add(task.id)
             busy |= self._stop_one(task)
+            # Not before: one that moved meanwhile is looked at again.
+            course.stopped.add(task.id)
         return busy
 
     def _stop_one(self, task: Record) -> bool:

@@ -16,6 +16,7 @@ from api.batch_worker import LARGEST_WINDOW, BatchWorker, is_served
 from api.catalogue import Catalogue, open_catalogue
 from api.operations import batch_work, batches
 from api.operations.task_specs import state_node
+from api.task_service import TaskService
 from catalog.model import Commit, Record
 from executors.model import KnownTask, TaskEvent, TaskSpec
 from executors.noop import NoopRunner
@@ -241,6 +242,27 @@ def test_a_batch_is_cancelled_while_it_is_planned(
     with pytest.raises(ProblemError) as refused:
         client.post(f"tasks/{batch}/cancel")
     assert refused.value.status == 409
+
+
+def test_a_task_that_moves_while_its_batch_is_cancelled_is_stopped(
+    client: Client, many: str, gated: Gated, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, moved = BatchWorker._stop_one, set()
+
+    def stop(self: BatchWorker, task: Record) -> bool:
+        if task.id not in moved:
+            moved.add(task.id)
+            warned = TaskEvent(kind=EventKind.WARN, attempt=1, detail="Something was noticed.")
+            TaskService(catalogue).receive(task.id, warned)
+        return real(self, task)
+
+    monkeypatch.setattr(BatchWorker, "_stop_one", stop)
+    batch = client.run("copy", cohort=many, runner="noop")["id"]
+    until(lambda: len(gated.given) >= 20)
+    client.post(f"tasks/{batch}/cancel")
+    until(lambda: shown(client, batch)["end_time"])
+    assert len(moved) >= 20
+    assert set(shown(client, batch)["counts"]) == {"CANCELED"}
 
 
 def test_one_item_that_waits_is_cancelled_without_having_run(client: Client, many: str, gated: Gated) -> None:
