@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from uuid import uuid4
 
 from typing_extensions import override
 
@@ -262,10 +263,13 @@ def find_sandbox(wanted: str, shared: Path) -> tuple[Sandbox, str | None]:
 
 
 def _write_accounts(shared: Path) -> None:
+    """Write the accounts that tasks are shown; those of an earlier service may have them mounted, and keep theirs."""
     uid, gid = os.getuid(), os.getgid()
     shared.mkdir(parents=True, exist_ok=True)
-    (shared / "passwd").write_text(f"task:x:{uid}:{gid}:task:/tmp:/bin/sh\n")
-    (shared / "group").write_text(f"task:x:{gid}:\n")
+    for name, text in (("passwd", f"task:x:{uid}:{gid}:task:/tmp:/bin/sh\n"), ("group", f"task:x:{gid}:\n")):
+        partial = shared / f".{name}-{uuid4().hex}"
+        partial.write_text(text)
+        partial.rename(shared / name)
 
 
 def _trial(program: str, options: list[str]) -> str | None:
