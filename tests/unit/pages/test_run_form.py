@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from api.operations.submissions import Request
 from api.pages import run_form
 from executors.pipelines.descriptor import PipelineDescriptor
-from ontology.errors import NotFoundError, ValidationFailedError
+from ontology.errors import InvalidRequestError, NotFoundError, ValidationFailedError
 
 
 def descriptor() -> PipelineDescriptor:
@@ -96,3 +98,26 @@ def test_an_error_is_put_beside_its_field() -> None:
     assert list(run_form.errors_of(gone, asked, descriptor())) == ["input.images"]
     nobody = NotFoundError("there is no record nobody", field="id")
     assert list(run_form.errors_of(nobody, asked, descriptor())) == ["cohort"]
+
+
+@pytest.mark.parametrize("seconds", [1, 59.5, 60, 90, 5000, 7200, 86400, 0.25])
+def test_a_time_comes_back_from_the_form_exactly(seconds: float) -> None:
+    assert float(run_form.seconds_of(run_form.span(seconds))) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("2 h", "7200"), (" 1.5min ", "90"), ("1 d", "86400"), ("90", "90"), ("soon", "soon"), ("-1 h", "-1 h")],
+)
+def test_a_time_is_read_with_its_unit_and_else_left_as_it_is(text: str, read: str) -> None:
+    assert run_form.seconds_of(text) == read
+
+
+def test_only_resources_that_differ_from_the_suggestion_are_sent() -> None:
+    typed = {"resources.cpu_cores": "1", "resources.gpus": "2", "resources.wall_s": "2 h", "resources.ram_gb": ""}
+    asked = run_form.read(descriptor(), "v", typed)
+    assert asked.resources == {"gpus": "2", "wall_s": "7200"}
+    again = run_form.typed_of(asked, descriptor())
+    assert (again["resources.wall_s"], again["resources.cpu_cores"]) == ("2 h", "1")
+    error = InvalidRequestError("too many", field="resources.gpus")
+    assert run_form.errors_of(error, asked, descriptor()) == {"resources.gpus": "too many"}
