@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -272,7 +271,7 @@ class BatchWorker:
         taken = True
         for number, task in enumerate(picked):
             try:
-                taken &= self._hand_over(task)
+                taken &= self._service.hand_over(task)
             except Exception:
                 # Whatever it was: these were not handed over, and nobody else will do it.
                 course.flying -= {each.id for each in picked[number:]}
@@ -302,15 +301,6 @@ class BatchWorker:
                     break
                 cursor = page.next
         return []
-
-    def _hand_over(self, task: Record) -> bool:
-        taken = self._service.hand_over(task)
-        now = self._catalogue.repository.get(task.id)
-        if now.document["state"] in (TaskState.CANCELED, TaskState.CANCELING):
-            # Cancelled between the look and the hand-over: its runner knows of it only now.
-            with suppress(NotFoundError):
-                self._catalogue.runner(task.document["runner"]).cancel(task.id)
-        return taken
 
     def _cancel(self, batch: Record, course: Course) -> bool:
         if cancel_some(self._catalogue, batch, course.flying):

@@ -81,7 +81,16 @@ class TaskService:
             raise
         except SillageError as error:
             self._refuse(task, error)
+        else:
+            self._stop_if_canceled(task, runner)
         return True
+
+    def _stop_if_canceled(self, task: Record, runner: Runner) -> None:
+        """End a task that was cancelled between the look and the hand-over: its runner knows of it only now."""
+        now = self._catalogue.repository.get(task.id)
+        if now.document["state"] in (TaskState.CANCELED, TaskState.CANCELING):
+            with suppress(NotFoundError):
+                runner.cancel(task.id)
 
     def _refuse(self, task: Record, error: SillageError) -> None:
         self.receive(

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Gated(NoopRunner):
         self.most = 0
         self.away = False
         self.failing: set[str] = set()
+        self.asked = 0
         self.door = threading.Event()
         self.door.set()
         self._held: dict[str, tuple[TaskSpec, EventSink]] = {}
@@ -66,6 +68,7 @@ class Gated(NoopRunner):
     def submit(self, spec: TaskSpec, sink: EventSink) -> None:
         if self.away:
             raise BackendUnavailableError("The cluster does not answer.")
+        self.asked += 1
         assert self.door.wait(WAIT_S)
         with self._gate:
             if (spec.id, spec.attempt) in self.given:
@@ -289,6 +292,19 @@ def test_one_item_that_is_being_handed_over_is_cancelled_without_having_run(
     ended = end_all(client, gated, batch)
     assert ended["counts"] == {"COMPLETE": PEOPLE - 2, "CANCELED": 1}
     assert last not in {task for task, _ in gated.given}
+
+
+def test_a_task_that_is_cancelled_while_its_runner_takes_it_is_ended(client: Client, many: str, gated: Gated) -> None:
+    gated.door.clear()
+    one = client.freeze_cohort("label = 'sub-00000'")["id"]
+    with ThreadPoolExecutor(1) as other:
+        running = other.submit(client.run, "copy", cohort=one, runner="noop")
+        until(lambda: gated.asked)
+        (task,) = client.get("tasks")["items"]
+        assert client.post(f"tasks/{task['id']}/cancel")["state"] == "CANCELED"
+        gated.door.set()
+        assert running.result()["state"] == "CANCELED"
+    assert gated._held == {}
 
 
 def test_a_runner_that_is_away_holds_a_batch_back_and_fails_nothing(
