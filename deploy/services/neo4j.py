@@ -41,7 +41,7 @@ dbms.usage_report.enabled=false
 dbms.security.auth_enabled=false
 server.memory.pagecache.size=128m
 server.bolt.connection_keep_alive=2s
-server.bolt.connection_keep_alive_probes=2
+server.bolt.connection_keep_alive_probes=4
 """
 
 

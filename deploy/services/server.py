@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +20,9 @@ from deploy.services.service import Instance, Service, ServiceError
 ROOT = Path(__file__).resolve().parents[2] / ".services"
 NAMES = ("neo4j", "elasticsearch", "slurm")
 _PAUSE = 0.2
+_GIVEN_SECONDS = 30.0
+_PORTS = range(20_000, 32_000)
+"""Below those that a system gives to whoever connects: such a one could be taken while a server starts on it."""
 _TAIL_LINES = 15
 
 
@@ -56,8 +60,11 @@ def url_of(name: str) -> str:
     """
     kind = service(name)
     if (given := kind.given) is not None:
-        if not kind.ready(given):
-            raise ServiceError(f"{kind.variable} is set, and nothing answers there")
+        until = time.monotonic() + _GIVEN_SECONDS
+        while not kind.ready(given):
+            if time.monotonic() > until:
+                raise ServiceError(f"{kind.variable} is set, and nothing answers there")
+            time.sleep(_PAUSE)
         return given
     return Server(kind).start()
 
@@ -198,11 +205,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _free_port(seed: int) -> int:
-    if seed and _is_free(seed):
-        return seed
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return next(port for port in (seed, *random.SystemRandom().sample(_PORTS, len(_PORTS))) if port and _is_free(port))
 
 
 def _is_free(port: int) -> bool:

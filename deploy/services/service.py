@@ -48,7 +48,7 @@ class Service(ABC):
     port: ClassVar[int]
     image: ClassVar[str | None]
     software: ClassVar[str]
-    seconds: ClassVar[float] = 90.0
+    seconds: ClassVar[float] = 300.0
 
     @property
     def variable(self) -> str:
