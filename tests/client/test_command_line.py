@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
+PATIENCE_S = 90.0
 SILLAGE = str(Path(sys.executable).with_name("sillage"))
 
 
@@ -34,7 +36,7 @@ def sillage(*arguments: str | Path, **environment: str) -> Done:
     """Run the command line in a process of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SILLAGE_")}
     done = subprocess.run(
-        [SILLAGE, *map(str, arguments)], env={**kept, **environment}, capture_output=True, text=True, timeout=120
+        [SILLAGE, *map(str, arguments)], env={**kept, **environment}, capture_output=True, text=True, timeout=240
     )
     assert "Traceback" not in done.stderr + done.stdout
     return Done(done.returncode, done.stdout, done.stderr)
@@ -141,27 +143,45 @@ def test_check_says_no_with_exit_code_one(catalog: Path, tmp_path: Path, deed: s
     assert set(done.json["problems"][0]) >= {"where", "detail"}
 
 
+class Served(NamedTuple):
+    """A service in a process of its own, that answers."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+
+@contextmanager
+def serving(catalog: Path, errors: Path) -> Iterator[Served]:
+    """Serve a catalogue on a port that is free; what is said on standard error goes to a file."""
+    command = [SILLAGE, "serve", "--catalog", str(catalog), "--port", "0"]
+    with errors.open("w") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert "serves" in first, errors.read_text()
+        url = first.split()[-1]
+        until = time.monotonic() + PATIENCE_S
+        while not _answers(url):
+            assert time.monotonic() < until, errors.read_text()
+            time.sleep(0.05)
+        try:
+            yield Served(process, url)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=PATIENCE_S).is_success
+    except httpx.TransportError:
+        return False
+
+
 @pytest.fixture(scope="module")
-def service(catalog: Path) -> Iterator[Callable[..., Done]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [SILLAGE, "serve", "--catalog", str(catalog), "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+def service(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Done]]:
     token = (catalog / "keys" / "administrator.token").read_text().strip()
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(100):
-        if sillage("status", "--url", url, "--token", token).code == 0:
-            break
-        time.sleep(0.2)
-    yield lambda *arguments: sillage(*arguments, "--url", url, "--token", token)
-    process.terminate()
-    process.wait(20)
-    if process.stdout is not None:
-        process.stdout.close()
+    with serving(catalog, tmp_path_factory.mktemp("service") / "errors") as served:
+        yield lambda *arguments: sillage(*arguments, "--url", served.url, "--token", token)
 
 
 @pytest.mark.parametrize(
@@ -185,16 +205,11 @@ def test_a_url_and_a_directory_give_the_same_answers(
     assert there.err.split("request")[0] == here.err.split("request")[0]
 
 
-def test_interrupting_the_server_ends_it_cleanly(catalog: Path) -> None:
-    process = subprocess.Popen(
-        [SILLAGE, "serve", "--catalog", str(catalog), "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert b"serves" in process.stdout.readline()
-    time.sleep(0.5)
-    process.terminate()
-    _, err = process.communicate(timeout=20)
-    assert b"Traceback" not in err
+def test_interrupting_the_server_ends_it_cleanly(catalog: Path, tmp_path: Path) -> None:
+    with serving(catalog, tmp_path / "errors") as served:
+        served.process.terminate()
+        served.process.wait(PATIENCE_S)
+    assert "Traceback" not in (tmp_path / "errors").read_text()
 
 
 def test_a_client_needs_no_server_parts() -> None:

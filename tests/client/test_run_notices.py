@@ -38,7 +38,7 @@ def catalog(tmp_path: Path) -> Path:
 
 def sillage(catalog: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [SILLAGE, "--catalog", str(catalog), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def test_without_a_service_the_next_step_is_told(catalog: Path, bubblewrap: str) -> None:
@@ -48,7 +48,10 @@ def test_without_a_service_the_next_step_is_told(catalog: Path, bubblewrap: str)
     assert REMARK in done.stderr
     assert "sillage serve" in done.stderr
     assert "--no-wait" in done.stderr
-    sillage(catalog, "task", "cancel", body["id"])
+    done = sillage(catalog, "task", "cancel", body["id"])
+    assert done.returncode == 0, done.stderr
+    with Client(catalog=catalog) as client:
+        assert client.wait(body["id"])["state"] == "CANCELED"
 
 
 def test_whoever_waits_is_told_how_the_pipeline_stands_once(catalog: Path, bubblewrap: str) -> None:
