@@ -84,8 +84,8 @@ def test_resources_are_chosen_and_a_batch_is_summed_up(screen: Page, heavy: Work
     expect(page.locator(".cells li")).to_have_count(1)
     page.get_by_role("link", name="Its tasks and results").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("What rests on heavy over All of them")
-    expect(page.get_by_role("cell", name="TaskBatch")).to_be_visible()
-    expect(page.get_by_role("cell", name=re.compile("^heavy sub-0"))).to_have_count(2)
+    expect(page.locator("td[data-head=Type]", has_text="TaskBatch")).to_be_visible()
+    expect(page.locator("td[data-head=Label]", has_text=re.compile("^heavy sub-0"))).to_have_count(2)
     assert fits(page)
 
 
