@@ -56,7 +56,8 @@ def _found(catalogue: Catalogue, principal: Principal, query: Query) -> dict[str
     as_a_whole, found = 0, []
     for dataset in datasets[:LOOKED_AT]:
         standing = standings(catalogue, query, dataset.id)
-        found.append(_of_dataset(dataset, standing))
+        if standing.everybody:
+            found.append(_of_dataset(dataset, standing))
         for participant in standing.everybody:
             if participant not in standing.matching:
                 failed = standing.fails(participant)
