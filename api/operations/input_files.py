@@ -22,6 +22,7 @@ INPUT_ROOT = PurePosixPath("/inputs")
 IMAGE_ROLES = ("image", None)
 COMPANIONS = ("sidecar", "associated")
 OF_TASKS = frozenset({"Task", "TaskBatch"})
+WITH_FILES = frozenset({"Acquisition", "Entity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class FileFinder:
     def by_reference(self, name: str, reference: str, *, sidecars: bool = False) -> list[PlannedInput]:
         """Return the files that a reference means: of a file, an acquisition, an output, a task's or batch's results.
 
-        A path on this machine is registered on the way.
+        A model means its weights. A path on this machine is registered on the way.
 
         Args:
             name: Name of the input that they are for.
@@ -94,13 +95,15 @@ class FileFinder:
             owner = self._find(record.document["part_of"])
             beside = self.of(name, owner, sidecars=True) if sidecars and owner.type == "Acquisition" else []
             return [self.planned(name, record, owner), *(item for item in beside if item.companion)]
-        if record.type in ("Acquisition", "Entity"):
+        if record.type in WITH_FILES:
             return self.of(name, record, sidecars=sidecars)
         if record.type in OF_TASKS:
             return self._results(name, record)
+        if record.type == "Model":
+            return self.by_reference(name, record.document["file"])
         raise InvalidRequestError(
-            f"{reference} is a {record.type}; an input is a file, an acquisition, an output, or a task for all its "
-            "outputs",
+            f"{reference} is a {record.type}; an input is a file, an acquisition, an output, a model for its weights, "
+            "or a task for all its outputs",
             field="inputs",
         )
 
@@ -111,7 +114,8 @@ class FileFinder:
         tasks = [task.id] if task.type == "Task" else list(self._tasks_of(task))
         edges = self._catalogue.repository.edges_to(tasks, [GENERATED_BY])
         made = self._catalogue.repository.get_many(sorted({edge.source for edge in edges}))
-        found = [item for iri in sorted(made) for item in self.of(name, self._find(iri))]
+        outputs = sorted(iri for iri, record in made.items() if record.type in WITH_FILES)
+        found = [item for iri in outputs for item in self.of(name, self._find(iri))]
         if not found:
             raise NotFoundError(f"{task.id} has no outputs", field="inputs")
         return found

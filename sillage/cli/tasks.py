@@ -34,7 +34,7 @@ def run(
     cohort: Annotated[str | None, typer.Option(help="Run over the members of this cohort.")] = None,
     input: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=ID", help="Id of a file, image, output or task; or a path. Repeatable."),
+        typer.Option(metavar="NAME=ID", help="Id of a file, image, output, model or task; or a path. Repeatable."),
     ] = None,
     select: Annotated[
         list[str] | None,

@@ -138,6 +138,19 @@ def test_a_task_says_whether_the_model_has_seen_its_people(lab: Lab) -> None:
     assert any(said.startswith("Leakage shared") for said in shared["remarks"])
 
 
+def test_a_model_and_its_training_are_named_for_the_weights(lab: Lab) -> None:
+    task, weights = lab.train("01")
+    model, cohort = lab.client.get(f"models/{weights}")["id"], lab.cohort("02")
+    for named in (model, task["id"]):
+        applied = lab.run("apply", cohort, model=named)
+        assert applied["state"] == "COMPLETE", applied
+        used = [given["sha256"] for given in applied["record"]["inputs"] if given["path"].endswith("model.npz")]
+        assert used == [task["outputs"][0]["sha256"]]
+        assert applied["leakage"]["state"] == "clean"
+    plan = lab.client.post("tasks/plan", {"pipeline": "apply", "cohort": cohort, "inputs": {"model": [task["id"]]}})
+    assert plan["leakage"]["state"] == "clean"
+
+
 def test_what_a_model_began_from_counts_and_its_own_training_is_no_leakage(lab: Lab) -> None:
     _, first = lab.train("01")
     tuned = lab.run("tune", lab.cohort("01", "02"), start=first)
